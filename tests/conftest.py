@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# Before torch is imported anywhere: tests compute on little data, where a second thread only waits.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+TINY = (
+    "architecture.filters=4",
+    "architecture.hidden=16",
+    "data.train_size=200",
+    "training.epochs=2",
+    "training.batch_size=40",
+    "training.threads=1",
+)
+
+
+@pytest.fixture(autouse=True)
+def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Run every test in a folder of its own, without the caller's settings of zoo."""
+    for name in [name for name in os.environ if name.startswith("ZOO_") and name != "ZOO_TEST_DATA"]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    yield
+
+
+@pytest.fixture(scope="session")
+def test_data() -> Path:
+    """Return the folder of large real data sets named by ZOO_TEST_DATA, or skip."""
+    folder = os.environ.get("ZOO_TEST_DATA")
+    if not folder:
+        pytest.skip("ZOO_TEST_DATA names no folder with clothing/, mnist.npz and fashion-mnist.npz")
+    return Path(folder).resolve()
+
+
+@pytest.fixture
+def tiny() -> Callable[..., object]:
+    """Return a function that resolves a seconds-long recipe: conv-net with momentum on 200 digits."""
+    import zoo
+
+    def resolve(*overrides: str, recipe: str = "conv-net-momentum") -> object:
+        return zoo.resolve(recipe, *TINY, *overrides)
+
+    return resolve

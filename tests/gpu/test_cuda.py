@@ -1,0 +1,62 @@
+"""The same code on cuda: training, bf16 autocast, evaluation, resume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import takewhile
+from pathlib import Path
+
+import pytest
+import torch
+
+import zoo
+from zoo.training.checkpoint import dumps
+from zoo.training.events import StepDone
+from zoo.training.randomness import uniform
+from zoo.training.session import Session
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device"),
+]
+
+
+def weights(run: zoo.Run) -> dict[str, bytes]:
+    return dumps(run.checkpoints.load_last()[0])
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_training_on_cuda_learns_and_evaluates(tiny: Callable[..., zoo.Recipe], precision: str) -> None:
+    run = zoo.train(tiny(f"training.precision={precision}", "training.epochs=8", "data.train_size=800"), device="cuda")
+    assert run.summary is not None and run.summary["test"]["accuracy"] > 0.8
+    assert run.manifest["environment"]["precision"] == precision
+    again = zoo.evaluate(run, device="cuda")
+    assert again["accuracy"] == run.summary["test"]["accuracy"]
+    on_cpu = zoo.evaluate(run, device="cpu")
+    assert on_cpu["loss"] == pytest.approx(again["loss"], rel=0.05)
+
+
+def test_auto_takes_the_device_and_its_fast_precision(tiny: Callable[..., zoo.Recipe]) -> None:
+    run = zoo.train(tiny("training.steps=2", "training.epochs=null"))
+    assert run.manifest["environment"]["device"].startswith("cuda")
+
+
+def test_a_run_on_cuda_resumes_bit_by_bit(tiny: Callable[..., zoo.Recipe], tmp_path: Path) -> None:
+    recipe = tiny(
+        "training.checkpoint_every=1", "regularizers=[{name: dropout, rate: 0.5}]", "augmentation.rotation=10"
+    )
+    whole = zoo.train(recipe, run=tmp_path / "whole", device="cuda")
+    session = Session.start(recipe, catalog=zoo.catalog, run=tmp_path / "part", device="cuda")
+    events = session.events()
+    for _ in takewhile(lambda event: not (isinstance(event, StepDone) and event.step == 4), events):
+        pass
+    events.close()
+    part = zoo.resume(tmp_path / "part", device="cuda")
+    assert whole.manifest["exact"] == part.manifest["exact"]
+    assert weights(part) == weights(whole)
+    assert (part.path / "metrics.jsonl").read_bytes() == (whole.path / "metrics.jsonl").read_bytes()
+
+
+def test_draws_are_the_same_bits_on_cpu_and_cuda() -> None:
+    samples = torch.arange(10_000)
+    assert torch.equal(uniform(1, "x", 2, samples, 6), uniform(1, "x", 2, samples.cuda(), 6).cpu())

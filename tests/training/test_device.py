@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from zoo.errors import DeviceError
+from zoo.recipe import Training
+from zoo.training.device import choose_device, choose_precision, repeatable
+
+
+def test_auto_is_the_best_device_here() -> None:
+    assert choose_device("auto").type == (
+        "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    )
+    assert choose_device("cpu") == torch.device("cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_here_says_what_is() -> None:
+    with pytest.raises(DeviceError, match=r"'cuda' is not on this machine\n  possible: .*cpu"):
+        choose_device("cuda")
+
+
+def test_an_unknown_device_lists_the_words() -> None:
+    with pytest.raises(DeviceError, match="unknown device 'gpu'\n  possible: auto, cpu, cuda"):
+        choose_device("gpu")
+
+
+def test_precision_auto_is_full_on_the_cpu_and_bf16_on_request() -> None:
+    cpu = torch.device("cpu")
+    assert [choose_precision(p, cpu) for p in ("auto", "fp32", "bf16")] == ["fp32", "fp32", "bf16"]
+
+
+def test_switches_of_torch_are_as_before_afterwards() -> None:
+    before = (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark)
+    with repeatable(Training(), threads=1) as inexact:
+        assert torch.get_num_threads() == 1 and torch.are_deterministic_algorithms_enabled()
+        assert inexact.reasons == []
+    assert (
+        torch.get_num_threads(),
+        torch.are_deterministic_algorithms_enabled(),
+        torch.backends.cudnn.benchmark,
+    ) == before
+
+
+def test_a_recipe_that_gives_up_determinism_says_so() -> None:
+    with repeatable(Training(deterministic=False), threads=1) as inexact:
+        assert not torch.are_deterministic_algorithms_enabled()
+    assert inexact.reasons == ["training.deterministic is false"]

@@ -1,0 +1,127 @@
+"""zoo: train, evaluate, compare and actively label image classifiers from plugins and one registry.
+
+import zoo
+run = zoo.train("conv-net-momentum", "training.epochs=5")
+zoo.evaluate(run)
+zoo.load(run.path).predict(["photo.jpg"])
+zoo.catalog.entries("architecture")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from zoo.version import __version__
+
+if TYPE_CHECKING:
+    from zoo.api import dry_run, evaluate, resolve, resume, train
+    from zoo.bases import BatchStrategy, Block, Context, Pool, Regularizer, ScoreStrategy
+    from zoo.components import (
+        AcquisitionSpec,
+        ArchitectureFacts,
+        ArchitectureSpec,
+        Component,
+        DataSourceSpec,
+        NoParams,
+        OptimizerSpec,
+        Params,
+        RegularizerSpec,
+    )
+    from zoo.data.sources import ArrayImages, FileImages, SourceData, SourceSplit
+    from zoo.errors import ZooError
+    from zoo.evaluation.classifier import Classifier, Prediction, load
+    from zoo.hookspecs import hookimpl
+    from zoo.modules import Dropout
+    from zoo.plugins import Catalog
+    from zoo.recipe import Recipe
+    from zoo.training.run import Run
+
+    catalog: Catalog
+
+# Public name → module that defines it; imported on first use, so that `import zoo` costs nothing.
+_HOMES = {
+    "AcquisitionSpec": "zoo.components",
+    "ArchitectureFacts": "zoo.components",
+    "ArchitectureSpec": "zoo.components",
+    "ArrayImages": "zoo.data.sources",
+    "BatchStrategy": "zoo.bases",
+    "Block": "zoo.bases",
+    "Catalog": "zoo.plugins",
+    "Classifier": "zoo.evaluation.classifier",
+    "Component": "zoo.components",
+    "Context": "zoo.bases",
+    "DataSourceSpec": "zoo.components",
+    "Dropout": "zoo.modules",
+    "FileImages": "zoo.data.sources",
+    "NoParams": "zoo.components",
+    "OptimizerSpec": "zoo.components",
+    "Params": "zoo.components",
+    "Pool": "zoo.bases",
+    "Prediction": "zoo.evaluation.classifier",
+    "Recipe": "zoo.recipe",
+    "Regularizer": "zoo.bases",
+    "RegularizerSpec": "zoo.components",
+    "Run": "zoo.training.run",
+    "ScoreStrategy": "zoo.bases",
+    "SourceData": "zoo.data.sources",
+    "SourceSplit": "zoo.data.sources",
+    "ZooError": "zoo.errors",
+    "dry_run": "zoo.api",
+    "evaluate": "zoo.api",
+    "hookimpl": "zoo.hookspecs",
+    "load": "zoo.evaluation.classifier",
+    "resolve": "zoo.api",
+    "resume": "zoo.api",
+    "train": "zoo.api",
+}
+
+__all__ = [
+    "AcquisitionSpec",
+    "ArchitectureFacts",
+    "ArchitectureSpec",
+    "ArrayImages",
+    "BatchStrategy",
+    "Block",
+    "Catalog",
+    "Classifier",
+    "Component",
+    "Context",
+    "DataSourceSpec",
+    "Dropout",
+    "FileImages",
+    "NoParams",
+    "OptimizerSpec",
+    "Params",
+    "Pool",
+    "Prediction",
+    "Recipe",
+    "Regularizer",
+    "RegularizerSpec",
+    "Run",
+    "ScoreStrategy",
+    "SourceData",
+    "SourceSplit",
+    "ZooError",
+    "__version__",
+    "catalog",
+    "dry_run",
+    "evaluate",
+    "hookimpl",
+    "load",
+    "resolve",
+    "resume",
+    "train",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "catalog":
+        return import_module("zoo.api").catalog()
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'zoo' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

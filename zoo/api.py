@@ -1,0 +1,91 @@
+"""The Python interface: the powers of the command line as functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from zoo.plugins import Catalog, load_catalog
+from zoo.recipe import Recipe
+from zoo.registry import Registry
+
+if TYPE_CHECKING:
+    from zoo.training.dryrun import DryRun
+    from zoo.training.events import Event
+    from zoo.training.run import Run
+
+
+@cache
+def catalog() -> Catalog:
+    """Return the catalog of installed plugins, loaded once."""
+    return load_catalog()
+
+
+def resolve(name: str, *overrides: str, data: str | None = None, registry: str | Path | None = None) -> Recipe:
+    """Return a recipe resolved as `zoo train` would: overrides are strings like `optimizer.lr=0.05`.
+
+    Raises RecipeError or UnknownNameError.
+    """
+    loaded = Registry.load(catalog(), None if registry is None else Path(registry))
+    return loaded.resolve(name, overrides, data=data)
+
+
+def train(
+    recipe: str | Recipe,
+    *overrides: str,
+    data: str | None = None,
+    run: str | Path | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    registry: str | Path | None = None,
+    on_event: Callable[[Event], None] | None = None,
+) -> Run:
+    """Train a recipe and return its run; `run.summary` holds the figures.
+
+    `on_event` hears every event of `zoo.training.events`. Raises ZooError for whatever is wrong with the input.
+    """
+    from zoo.training.session import Session
+
+    if isinstance(recipe, str):
+        extra = () if seed is None else (f"training.seed={seed}",)
+        recipe = resolve(recipe, *overrides, *extra, data=data, registry=registry)
+    session = Session.start(recipe, catalog=catalog(), run=None if run is None else Path(run), device=device)
+    return _drive(session, on_event)
+
+
+def resume(run: str | Path, *, device: str = "auto", on_event: Callable[[Event], None] | None = None) -> Run:
+    """Go on with a run that was stopped, bit by bit as if it had not been, and return it."""
+    from zoo.training.run import find_run
+    from zoo.training.session import Session
+
+    return _drive(Session.resume(find_run(run).path, catalog=catalog(), device=device), on_event)
+
+
+def dry_run(recipe: str | Recipe, *overrides: str, data: str | None = None, device: str = "auto") -> DryRun:
+    """Prove that a run of the recipe will start, and return what two steps showed."""
+    from zoo.training import dryrun
+
+    if isinstance(recipe, str):
+        recipe = resolve(recipe, *overrides, data=data)
+    return dryrun.dry_run(recipe, device=device)
+
+
+def evaluate(
+    run: str | Path | Run, *, split: str = "test", data: str | None = None, device: str = "auto"
+) -> dict[str, Any]:
+    """Return the figures of a run's best weights on one split of its data, or of other data."""
+    from zoo.evaluation import evaluate as evaluation
+    from zoo.training.run import Run, find_run
+
+    found = run if isinstance(run, Run) else find_run(run)
+    return evaluation.evaluate(found, catalog=catalog(), split=split, data=data, device=device)
+
+
+def _drive(session: Any, on_event: Callable[[Event], None] | None) -> Run:
+    for event in session.events():
+        if on_event is not None:
+            on_event(event)
+    run: Run = session.run
+    return run

@@ -1,0 +1,136 @@
+"""Base classes for what factories build: regularizers and acquisition strategies. torch is named here for types only."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from zoo.components import WeightDecay
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from zoo.training.randomness import Draws
+
+ParameterGroup = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a regularizer may know of the experiment.
+
+    `class_counts` counts the training labels, class by class; `weight_decay` is the optimizer's form of it.
+    """
+
+    model: nn.Module
+    num_classes: int
+    class_counts: Sequence[int]
+    train_size: int
+    steps_per_epoch: int
+    total_steps: int
+    loss: str
+    weight_decay: WeightDecay
+
+
+class Regularizer:
+    """Base of every regularizer; each method is a no-op unless overridden, and the engine calls in recipe order."""
+
+    def bind(self, context: Context) -> None:
+        """Hear once, before anything else, about the experiment."""
+
+    def apply_to_model(self, model: nn.Module) -> int | None:
+        """Change modules of the model and return how many; 0 is an error, None says that modules are not touched."""
+        return None
+
+    def parameter_groups(self, groups: list[ParameterGroup]) -> list[ParameterGroup]:
+        """Return the optimizer's groups, split or changed; their `params` are `(name, parameter)` pairs."""
+        return groups
+
+    def sample_weights(self, labels: Tensor) -> Tensor | None:
+        """Return float `(N,)` weights for drawing training samples with replacement, or None for each once."""
+        return None
+
+    def on_batch(self, images: Tensor, targets: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Return images `(B, C, H, W)` and targets, int64 `(B,)` or, once rewritten, float `(B, C)`."""
+        return images, targets
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor | None:
+        """Return a loss per sample `(B,)` in place of the recipe's, or None; one regularizer of a recipe may."""
+        return None
+
+    def penalty(self, model: nn.Module) -> Tensor | None:
+        """Return a scalar added to the loss of each step, or None."""
+        return None
+
+    def before_step(self, model: nn.Module, step: int, draws: Draws) -> None:
+        """Change gradients after clipping, before the optimizer's step."""
+
+    def after_step(self, model: nn.Module, step: int, groups: Sequence[Mapping[str, Any]]) -> None:
+        """Act on the updated weights; `groups` hold the learning rate of this step."""
+
+    def evaluation_model(self, model: nn.Module) -> nn.Module:
+        """Return the model that is evaluated and kept as the best."""
+        return model
+
+    def finalize(self, model: nn.Module, batches: Iterable[Tensor]) -> None:
+        """Finish the evaluation model before each evaluation, given normalised training batches `(B, C, H, W)`."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what must survive a restart."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back what `state_dict` returned."""
+
+
+class Block(Protocol):
+    """Some rows of the pool; reading a field that the strategy's `needs` does not name raises ComponentError.
+
+    `ids` are sample ids (n); `logits` and `log_probabilities` float32 `(n, C)`; `mc_log_probabilities` float32
+    `(n, T, C)` over T dropout passes; `embeddings` float16 `(n, D)`; `committee` `(n, M, C)` over M members.
+    """
+
+    @property
+    def ids(self) -> Sequence[str]: ...
+    @property
+    def logits(self) -> Tensor: ...
+    @property
+    def log_probabilities(self) -> Tensor: ...
+    @property
+    def mc_log_probabilities(self) -> Tensor: ...
+    @property
+    def embeddings(self) -> Tensor: ...
+    @property
+    def committee(self) -> Tensor: ...
+
+
+class Pool(Block, Protocol):
+    """The unlabelled samples of one round; as a block it holds all rows, `blocks` streams them in order.
+
+    `seed` and `round` feed `zoo.training.randomness.uniform_ids`, the source of every draw of a strategy, ties included.
+    """
+
+    @property
+    def seed(self) -> int: ...
+    @property
+    def round(self) -> int: ...
+    def __len__(self) -> int: ...
+    def blocks(self, size: int) -> Iterator[Block]: ...
+
+
+class ScoreStrategy(ABC):
+    """An acquisition strategy that scores each sample by itself; the engine keeps the k highest, ties broken by id."""
+
+    @abstractmethod
+    def score(self, block: Block, pool: Pool) -> Tensor:
+        """Return float `(n,)`, higher is asked first; not-a-number is an error."""
+
+
+class BatchStrategy(ABC):
+    """An acquisition strategy that chooses a set of samples together."""
+
+    @abstractmethod
+    def select(self, pool: Pool, k: int) -> Sequence[int]:
+        """Return k distinct positions in the pool, best first; k is at most `len(pool)`."""

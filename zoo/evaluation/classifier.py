@@ -1,0 +1,126 @@
+"""A trained run as a classifier: images in, class probabilities out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from zoo.data.augment import Preprocess
+from zoo.data.images import decode
+from zoo.errors import ImageError
+from zoo.recipe import Recipe
+from zoo.training.device import choose_device, choose_precision
+from zoo.training.experiment import autocast, build_model, with_head
+from zoo.training.run import Run, find_run
+from zoo.training.session import stored_recipe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from zoo.plugins import Catalog
+
+Image = Path | str | np.ndarray[Any, Any]
+BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One image's answer: the best class, its probability, and the `top` (class, probability) pairs, best first.
+
+    For a file that does not decode, `error` says why and the rest is empty.
+    """
+
+    path: str
+    class_name: str = ""
+    probability: float = float("nan")
+    top: list[tuple[str, float]] = field(default_factory=list)
+    error: str | None = None
+
+
+class Classifier:
+    """The best weights of a run, ready to predict."""
+
+    def __init__(self, run: Run, recipe: Recipe, device: torch.device) -> None:
+        self.run = run
+        self.recipe = recipe
+        self.device = device
+        manifest = run.manifest
+        self.classes: tuple[str, ...] = tuple(manifest["classes"])
+        self.channels, *size = manifest["image"]
+        self.size: tuple[int, int] = (size[0], size[1])
+        self.precision = choose_precision(recipe.training.precision, device)
+        model = build_model(recipe, classes=len(self.classes), channels=self.channels, size=self.size, device=device)
+        state = run.checkpoints.load_best()
+        model.load_state_dict(state.get("evaluation", state["model"]))
+        self.network = with_head(model, recipe).eval()
+        normalization = manifest["normalization"]
+        self.preprocess = Preprocess(tuple(normalization["mean"]), tuple(normalization["std"]), device=device)
+
+    def __repr__(self) -> str:
+        return f"<Classifier {self.recipe.architecture.name} of {self.run.path}, {len(self.classes)} classes>"
+
+    def predict(self, images: Iterable[Image] | Image, top: int = 1) -> list[Prediction]:
+        """Return one Prediction per image, in order.
+
+        Images are paths of files, or arrays uint8 `(C, H, W)` of the run's size. Raises ImageError for an array of another
+        shape; a file that does not decode becomes a Prediction with `error`.
+        """
+        if isinstance(images, (str, Path)) or (isinstance(images, np.ndarray) and images.ndim == 3):
+            images = [images]
+        return list(self.stream(images, top))
+
+    def stream(self, images: Iterable[Image], top: int = 1) -> Iterator[Prediction]:
+        """Yield the predictions of `predict` batch by batch, for more images than memory holds."""
+        source = iter(images)
+        while batch := list(islice(source, BATCH)):
+            yield from self._batch(batch, min(top, len(self.classes)))
+
+    @torch.inference_mode()
+    def _batch(self, images: Sequence[Image], top: int) -> list[Prediction]:
+        pixels: list[NDArray[np.uint8]] = []
+        results: list[Prediction | None] = []
+        names = [f"image {i}" if isinstance(image, np.ndarray) else str(image) for i, image in enumerate(images)]
+        for image, name in zip(images, names, strict=True):
+            try:
+                pixels.append(self._pixels(image, name))
+                results.append(None)
+            except ImageError as error:
+                if isinstance(image, np.ndarray):
+                    raise
+                results.append(Prediction(name, error=error.problem))
+        if not pixels:
+            return [r for r in results if r is not None]
+        batch = torch.from_numpy(np.stack(pixels)).to(self.device)
+        with autocast(self.device, self.precision):
+            logits = self.network(self.preprocess.evaluate(batch))
+        values, indices = torch.topk(
+            torch.softmax(logits.double() if self.device.type != "mps" else logits.float(), 1), top
+        )
+        rows = iter(zip(values.tolist(), indices.tolist(), strict=True))
+        return [result or self._prediction(name, *next(rows)) for name, result in zip(names, results, strict=True)]
+
+    def _pixels(self, image: Image, name: str) -> NDArray[np.uint8]:
+        if not isinstance(image, np.ndarray):
+            return decode(Path(image), channels=self.channels, size=self.size)
+        expected = (self.channels, *self.size)
+        if image.shape != expected:
+            raise ImageError(f"{name} has shape {image.shape}", possible=f"an array {expected}, or the path of a file")
+        return image
+
+    def _prediction(self, name: str, values: list[float], indices: list[int]) -> Prediction:
+        pairs = [(self.classes[index], value) for index, value in zip(indices, values, strict=True)]
+        return Prediction(name, pairs[0][0], pairs[0][1], pairs)
+
+
+def load(run: str | Path | Run, *, device: str = "auto", catalog: Catalog | None = None) -> Classifier:
+    """Return the classifier of a run: its path, its name under `runs/`, or `latest`."""
+    from zoo.plugins import load_catalog
+
+    found = run if isinstance(run, Run) else find_run(run)
+    return Classifier(found, stored_recipe(found, catalog or load_catalog()), choose_device(device))

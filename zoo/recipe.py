@@ -1,0 +1,260 @@
+"""A recipe, resolved: every block of `registry.yaml` with its values, and where each value came from.
+
+The structs here are the grammar: their fields are the keys, their types and `Meta` ranges the checks, their descriptions
+the help of editors.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from zoo.components import Component
+
+
+class Block(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of every block; a value that is absent takes the default given here."""
+
+
+PositiveInt = Annotated[int, Meta(ge=1)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Seed = Annotated[int, Meta(ge=0, lt=2**32)]
+
+
+class Normalization(Block, frozen=True, kw_only=True):
+    """Per-channel statistics in units of images scaled to [0, 1]."""
+
+    mean: list[float]
+    std: list[Annotated[float, Meta(gt=0)]]
+
+
+class DataSettings(Block, frozen=True, kw_only=True):
+    """Engine settings of the `data` block; the source's own parameters stand beside them."""
+
+    image_size: Annotated[
+        Literal["auto"] | Annotated[int, Meta(ge=1, le=4096)],
+        Meta(description="pixels per side; auto: arrays keep their size, files take the architecture's, else 64"),
+    ] = "auto"
+    classes: Annotated[list[str] | None, Meta(description="train on these classes only")] = None
+    split_seed: Annotated[Seed, Meta(description="alone decides how splits are cut")] = 0
+    validation_fraction: Annotated[
+        Annotated[float, Meta(gt=0, lt=1)],
+        Meta(description="share of train cut off where there is no validation split"),
+    ] = 0.1
+    test_fraction: Annotated[
+        Annotated[float, Meta(ge=0, lt=1)], Meta(description="share cut off as test where there is one folder only")
+    ] = 0.1
+    train_size: Annotated[
+        PositiveInt | None, Meta(description="use a stratified subset of this many training samples")
+    ] = None
+    normalization: Annotated[
+        Literal["auto"] | Normalization, Meta(description="auto: mean and std per channel measured on train")
+    ] = "auto"
+    workers: Annotated[
+        Literal["auto"] | Annotated[int, Meta(ge=0, le=256)], Meta(description="processes that decode image files")
+    ] = "auto"
+    memory_limit: Annotated[
+        Annotated[int, Meta(ge=0)],
+        Meta(description="MiB of decoded images held in memory; larger sets are streamed from the files each epoch"),
+    ] = 2048
+
+
+class Constant(Block, frozen=True, kw_only=True):
+    """The optimizer's learning rate, after a linear warm-up."""
+
+    warmup: Annotated[Fraction, Meta(description="share of all steps spent rising from 0")] = 0.0
+
+
+class Step(Block, frozen=True, kw_only=True):
+    """The rate times `gamma` at each milestone."""
+
+    milestones: Annotated[list[Fraction], Meta(description="shares of all steps")] = msgspec.field(
+        default_factory=lambda: [0.5, 0.75]
+    )
+    gamma: Annotated[float, Meta(gt=0, le=1)] = 0.1
+    warmup: Fraction = 0.0
+
+
+class Cosine(Block, frozen=True, kw_only=True):
+    """Half a cosine from the rate to `final` times the rate (Loshchilov and Hutter, 2017), after a linear warm-up."""
+
+    warmup: Fraction = 0.0
+    final: Fraction = 0.0
+
+
+class OneCycle(Block, frozen=True, kw_only=True):
+    """A rise from `start` times the rate, then a cosine to `final` times it (Smith and Topin, 2018)."""
+
+    warmup: Fraction = 0.3
+    start: Annotated[float, Meta(gt=0, le=1)] = 0.04
+    final: Fraction = 0.0
+
+
+class Plateau(Block, frozen=True, kw_only=True):
+    """The rate times `factor` when `monitor` has not improved for `patience` epochs."""
+
+    monitor: str = "validation/loss"
+    factor: Annotated[float, Meta(gt=0, lt=1)] = 0.1
+    patience: Annotated[int, Meta(ge=0)] = 5
+    min_delta: Annotated[float, Meta(ge=0)] = 0.0
+    warmup: Fraction = 0.0
+
+
+SCHEDULES: dict[str, type[Block]] = {
+    "constant": Constant,
+    "step": Step,
+    "cosine": Cosine,
+    "one-cycle": OneCycle,
+    "plateau": Plateau,
+}
+
+
+class Augmentation(Block, frozen=True, kw_only=True):
+    """Random changes of training images, drawn anew for each sample and epoch; 0 or false leaves one out."""
+
+    rotation: Annotated[float, Meta(ge=0, le=180, description="degrees, drawn from ±")] = 0.0
+    shift: Annotated[float, Meta(ge=0, le=1, description="share of height and of width, drawn from ±")] = 0.0
+    zoom: Annotated[float, Meta(ge=0, lt=1, description="scale drawn from 1 ± this")] = 0.0
+    shear: Annotated[float, Meta(ge=0, lt=90, description="degrees, drawn from ±")] = 0.0
+    horizontal_flip: Annotated[bool, Meta(description="mirror left and right, half of the time")] = False
+    vertical_flip: Annotated[bool, Meta(description="mirror top and bottom, half of the time")] = False
+
+
+class EarlyStopping(Block, frozen=True, kw_only=True):
+    """Stop when `monitor` has not improved by more than `min_delta` for `patience` epochs; the best weights are kept."""
+
+    monitor: str = "validation/loss"
+    patience: PositiveInt = 5
+    min_delta: Annotated[float, Meta(ge=0)] = 0.0
+
+
+class Training(Block, frozen=True, kw_only=True):
+    """How long, how fast and how exactly to train."""
+
+    epochs: Annotated[
+        PositiveInt | None, Meta(description="passes over train; 10 where neither this nor steps is given")
+    ] = None
+    steps: Annotated[PositiveInt | None, Meta(description="optimizer steps, instead of epochs")] = None
+    batch_size: Annotated[PositiveInt, Meta(description="samples per optimizer step")] = 64
+    accumulate: Annotated[PositiveInt, Meta(description="micro-batches that a batch is cut into, to save memory")] = 1
+    clip_norm: Annotated[Annotated[float, Meta(gt=0)] | None, Meta(description="largest total gradient norm")] = None
+    early_stopping: EarlyStopping | None = None
+    best: Annotated[
+        str | None,
+        Meta(description="metric whose best epoch is kept; early stopping's monitor, else validation/accuracy"),
+    ] = None
+    seed: Seed = 0
+    deterministic: bool = True
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    channels_last: bool = False
+    compile: bool = False
+    check_finite: bool = True
+    checkpoint_every: Annotated[PositiveInt | None, Meta(description="also write a checkpoint every so many steps")] = (
+        None
+    )
+    threads: Annotated[
+        PositiveInt | None,
+        Meta(description="CPU threads of torch; recorded and pinned, because the count changes bits"),
+    ] = None
+    evaluation_batch_size: PositiveInt = 256
+
+
+class Range(Block, frozen=True, kw_only=True):
+    """Values that `zoo tune` may try for one setting: numbers from `low` to `high`, or one of `choices`."""
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    step: Annotated[float, Meta(gt=0)] | None = None
+    choices: list[bool | int | float | str] | None = None
+
+
+class Target(Block, frozen=True, kw_only=True):
+    """A published or promised figure that `zoo verify` reproduces within `tolerance`."""
+
+    metric: str = "test/accuracy"
+    value: float = 0.0
+    tolerance: Annotated[float, Meta(ge=0)] = 0.0
+    seeds: PositiveInt = 1
+    data: str | None = None
+    source: str | None = None
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Who set a value: `where` is `registry.yaml:12:9`, `command line`, `plugin default` or `default`."""
+
+    where: str
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """A named recipe with all its parts resolved.
+
+    `origins` maps dotted paths (`optimizer.lr`, `regularizers.dropout.rate`) to who set the value. `overrides` are the
+    command line's part, kept for the record.
+    """
+
+    name: str
+    data: DataSettings
+    source: Component[Literal["data"]]
+    architecture: Component[Literal["architecture"]]
+    optimizer: Component[Literal["optimizer"]]
+    schedule: Block
+    loss: Literal["cross-entropy", "bce"]
+    regularizers: tuple[Component[Literal["regularizer"]], ...]
+    augmentation: Augmentation
+    training: Training
+    acquisition: Component[Literal["acquisition"]] | None
+    search: dict[str, Range]
+    target: Target | None
+    origins: dict[str, str]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def schedule_name(self) -> str:
+        return next(name for name, struct in SCHEDULES.items() if type(self.schedule) is struct)
+
+    @property
+    def components(self) -> tuple[Component[Any], ...]:
+        """Every component of the recipe, for provenance."""
+        parts: tuple[Component[Any] | None, ...] = (
+            self.source,
+            self.architecture,
+            self.optimizer,
+            *self.regularizers,
+            self.acquisition,
+        )
+        return tuple(part for part in parts if part is not None)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the recipe as the plain mapping that a registry file would hold: resolved, replayable, JSON-ready."""
+        entry: dict[str, Any] = {
+            "data": {"name": self.source.name, **plain(self.source.params), **plain(self.data)},
+            "architecture": {"name": self.architecture.name, **plain(self.architecture.params)},
+            "optimizer": {"name": self.optimizer.name, **plain(self.optimizer.params)},
+            "schedule": {"name": self.schedule_name, **plain(self.schedule)},
+            "loss": self.loss,
+            "regularizers": [{"name": r.name, **plain(r.params)} for r in self.regularizers],
+            "augmentation": plain(self.augmentation),
+            "training": plain(self.training),
+        }
+        if self.acquisition is not None:
+            entry["acquisition"] = {"name": self.acquisition.name, **plain(self.acquisition.params)}
+        if self.search:
+            entry["search"] = {path: plain(values) for path, values in self.search.items()}
+        if self.target is not None:
+            entry["target"] = plain(self.target)
+        return entry
+
+
+def plain(value: Any) -> Any:
+    """Return structs and components as mappings, everything else as it is; fields that are None are left out."""
+    if isinstance(value, Component):
+        return {"name": value.name, **plain(value.params)}
+    if isinstance(value, msgspec.Struct):
+        pairs = ((name, getattr(value, name)) for name in value.__struct_fields__)
+        return {name: plain(item) for name, item in pairs if item is not None}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    return value

@@ -1,0 +1,102 @@
+"""Which device and precision a run uses, and the switches of torch that make it repeatable."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from zoo.errors import DeviceError
+from zoo.recipe import Training
+
+
+def choose_device(asked: str = "auto") -> torch.device:
+    """Return the device for `auto` (cuda, mps, cpu in this order), `cpu`, `cuda`, `cuda:N` or `mps`.
+
+    Raises DeviceError when this machine does not have it.
+    """
+    found = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    found += ["mps"] if torch.backends.mps.is_available() else []
+    found += ["cpu"]
+    if asked == "auto":
+        asked = found[0]
+    if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", asked):
+        raise DeviceError(f"unknown device {asked!r}", possible="auto, cpu, cuda, cuda:N, mps", hint="--device auto")
+    device = torch.device("cuda:0" if asked == "cuda" else asked)
+    if str(device) not in found:
+        raise DeviceError(f"device {asked!r} is not on this machine", possible=", ".join(found), hint="--device auto")
+    return device
+
+
+def choose_precision(asked: str, device: torch.device) -> str:
+    """Return `bf16` or `fp32`; `auto` is bf16 on cuda devices that have it, fp32 elsewhere."""
+    has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()
+    if asked == "auto":
+        return "bf16" if has_bf16 else "fp32"
+    if asked == "bf16" and device.type == "cuda" and not has_bf16:
+        raise DeviceError(
+            f"{torch.cuda.get_device_name(device)} has no bf16", possible="fp32", hint="training.precision=fp32"
+        )
+    return asked
+
+
+class Inexact:
+    """Why a run may not repeat bit by bit; empty while it does."""
+
+    def __init__(self) -> None:
+        self.reasons: list[str] = []
+
+    def add(self, reason: str) -> None:
+        if reason not in self.reasons:
+            self.reasons.append(reason)
+
+
+@contextmanager
+def repeatable(training: Training, threads: int) -> Iterator[Inexact]:
+    """Run with `threads` CPU threads and, unless the recipe says otherwise, deterministic algorithms.
+
+    An operation that has no deterministic form is collected in the result instead of being warned about. Everything is as
+    before afterwards.
+    """
+    inexact = Inexact()
+    if not training.deterministic:
+        inexact.add("training.deterministic is false")
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
+    cudnn = torch.backends.cudnn
+    saved = (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled())
+    before = (torch.get_num_threads(), cudnn.benchmark, torch.utils.deterministic.fill_uninitialized_memory)
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(training.deterministic, warn_only=True)
+    cudnn.benchmark = not training.deterministic
+    torch.utils.deterministic.fill_uninitialized_memory = (
+        False  # a debugging aid that costs a write of every new tensor
+    )
+    try:
+        with _collected(inexact):
+            yield inexact
+    finally:
+        torch.use_deterministic_algorithms(saved[0], warn_only=saved[1])
+        torch.set_num_threads(before[0])
+        cudnn.benchmark, torch.utils.deterministic.fill_uninitialized_memory = before[1:]
+
+
+@contextmanager
+def _collected(inexact: Inexact) -> Iterator[None]:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", message=".*does not have a deterministic implementation")
+        show = warnings.showwarning
+
+        def collect(message: Warning | str, *args: Any, **kwargs: Any) -> None:
+            text = str(message)
+            if "does not have a deterministic implementation" in text:
+                inexact.add(text.split(",")[0].split(". ")[0])
+            else:
+                show(message, *args, **kwargs)
+
+        warnings.showwarning = collect
+        yield

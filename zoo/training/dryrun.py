@@ -1,0 +1,135 @@
+"""The proof that a run will start: two real batches through everything that a run does."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+import msgspec
+import torch
+
+from zoo.data.loader import Batch, Loader
+from zoo.errors import ComponentError
+from zoo.evaluation.predictions import forward
+from zoo.recipe import Recipe
+from zoo.training import checkpoint
+from zoo.training.device import repeatable
+from zoo.training.experiment import Experiment, build
+from zoo.training.loop import optimize, set_mode
+from zoo.training.progress import Progress
+
+STEPS = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun:
+    """What two steps showed. `image` is (channels, height, width); `changes` says what each regularizer changed."""
+
+    recipe: str
+    device: str
+    precision: str
+    image: tuple[int, int, int]
+    sizes: Mapping[str, int]
+    classes: tuple[str, ...]
+    parameters: int
+    changes: list[tuple[str, str]]
+    loss: float
+    memory_bytes: int
+    seconds_per_step: float
+    total_steps: int
+    estimated_seconds: float
+    checkpoint_bytes: int
+    notes: tuple[str, ...]
+
+
+def dry_run(recipe: Recipe, *, device: str = "auto") -> DryRun:
+    """Resolve, build, and run two batches through forward, backward, step, evaluation, save and restore; write nothing.
+
+    Image files are decoded for these batches only. Raises whatever a run would raise.
+    """
+    streamed = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, memory_limit=0, workers=0))
+    x = build(streamed, device=device)
+    with repeatable(recipe.training, recipe.training.threads or torch.get_num_threads()):
+        progress = Progress(x.device)
+        seconds = _train(x, progress)
+        evaluation = _evaluate(x)
+        loss = float(progress.loss) / progress.seen
+        size = _save_and_restore(x, progress)
+    x.train.close()
+    x.validation.close()
+    epochs = math.ceil(x.total_steps / x.steps_per_epoch)
+    return DryRun(
+        recipe=recipe.name,
+        device=str(x.device),
+        precision=x.precision,
+        image=(x.dataset.channels, *x.dataset.size),
+        sizes={name: len(split) for name, split in x.dataset.splits.items()},
+        classes=x.dataset.classes,
+        parameters=x.parameters,
+        changes=list(x.regularizers.changes),
+        loss=loss,
+        memory_bytes=_peak_memory(x.device),
+        seconds_per_step=seconds,
+        total_steps=x.total_steps,
+        estimated_seconds=seconds * x.total_steps + epochs * evaluation * x.validation.batches_per_epoch,
+        checkpoint_bytes=size,
+        notes=x.notes,
+    )
+
+
+def _train(x: Experiment, progress: Progress) -> float:
+    """Do two steps, the second batch following the first as in a run; return the seconds of the last."""
+    seconds = math.nan
+    set_mode(x, training=True)
+    for batch in islice(_endless(x.train, x.recipe.training.seed), STEPS):
+        began = time.perf_counter()
+        optimize(x, progress, batch)
+        progress.step += 1
+        float(progress.loss)  # waits for the device
+        seconds = time.perf_counter() - began + batch.waited
+    return seconds
+
+
+def _endless(loader: Loader, seed: int) -> Iterator[Batch]:
+    epoch = 0
+    while True:
+        yield from loader.training(seed, epoch)
+        epoch += 1
+
+
+def _evaluate(x: Experiment) -> float:
+    set_mode(x, training=False)
+    network = x.evaluation_network().eval()
+    began = time.perf_counter()
+    done = 0
+    for _, _, logits in islice(forward(network, x.validation, x.preprocess, x.autocast()), STEPS):
+        if not bool(torch.isfinite(logits).all()):
+            raise ComponentError(f"{x.recipe.architecture!r} gives logits that are not finite after two steps")
+        done += 1
+    return (time.perf_counter() - began) / max(1, done)
+
+
+def _save_and_restore(x: Experiment, progress: Progress) -> int:
+    files = checkpoint.dumps({**x.state_dict(), "progress": progress.state_dict()})
+    state = checkpoint.loads(files)
+    x.load_state_dict(state)
+    progress.load_state_dict(state["progress"])
+    if checkpoint.dumps({**x.state_dict(), "progress": progress.state_dict()}) != files:
+        raise ComponentError(
+            "saving and restoring changed the state", hint="zoo plugin check on the plugins of this recipe"
+        )
+    return sum(len(data) for data in files.values())
+
+
+def _peak_memory(device: torch.device) -> int:
+    """Return the peak memory in bytes: of the device on cuda, of this process elsewhere."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # kilobytes on Linux

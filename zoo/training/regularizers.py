@@ -1,0 +1,116 @@
+"""The regularizers of one recipe as the loop sees them: one object, called in recipe order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zoo.bases import Context, ParameterGroup, Regularizer
+from zoo.components import Component
+from zoo.errors import ComponentError
+from zoo.training.losses import per_sample
+from zoo.training.randomness import Draws
+
+
+class Regularizers:
+    """All regularizers of a recipe, bound to one model."""
+
+    def __init__(self, components: Sequence[Component[Any]], context: Context) -> None:
+        self.context = context
+        self.changes: list[tuple[str, str]] = []
+        self._named: list[tuple[str, Regularizer]] = []
+        for component in components:
+            self._named.append((component.name, self._bind(component)))
+
+    def _bind(self, component: Component[Any]) -> Regularizer:
+        regularizer = component.build()
+        if not isinstance(regularizer, Regularizer):
+            raise ComponentError(
+                f"{component!r} must build a zoo.Regularizer, got {type(regularizer).__name__} instead"
+            )
+        regularizer.bind(self.context)
+        changed = regularizer.apply_to_model(self.context.model)
+        if changed == 0:
+            raise ComponentError(
+                f"regularizer {component.name!r} changed nothing in {type(self.context.model).__name__}",
+                possible="another place for it, or leave it out",
+                hint=f"zoo show {component.name}; regularizers.{component.name}=null removes it",
+            )
+        if changed is not None:
+            self.changes.append((component.name, f"changed {changed} module{'s' * (changed != 1)}"))
+        return regularizer
+
+    def parameter_groups(self) -> list[ParameterGroup]:
+        """Return the optimizer's groups: all trainable parameters, as each regularizer splits or changes them."""
+        trainable = [(name, p) for name, p in self.context.model.named_parameters() if p.requires_grad]
+        groups: list[ParameterGroup] = [{"params": trainable, "weight_decay": 0.0}]
+        for name, regularizer in self._named:
+            before = [dict(group) for group in groups]
+            groups = [group for group in regularizer.parameter_groups(groups) if group["params"]]
+            if sorted(n for g in groups for n, _ in g["params"]) != sorted(n for n, _ in trainable):
+                raise ComponentError(f"regularizer {name!r} lost or repeated parameters while grouping them")
+            if groups != before:
+                self.changes.append((name, "; ".join(_describe(group) for group in groups)))
+        return groups
+
+    def sample_weights(self, labels: Tensor) -> Tensor | None:
+        """Return the weights of the one regularizer that draws samples unevenly, or None."""
+        found = [(n, w) for n, r in self._named if (w := r.sample_weights(labels)) is not None]
+        if len(found) > 1:
+            raise ComponentError(f"{found[0][0]!r} and {found[1][0]!r} both choose how samples are drawn; keep one")
+        return found[0][1] if found else None
+
+    def on_batch(self, images: Tensor, targets: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Return images and targets after each regularizer."""
+        for _, regularizer in self._named:
+            images, targets = regularizer.on_batch(images, targets, draws)
+        return images, targets
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss per sample `(B,)`: a regularizer's own, else the recipe's."""
+        for _, regularizer in self._named:
+            own = regularizer.loss(logits, targets)
+            if own is not None:
+                return own
+        return per_sample(logits, targets)
+
+    def penalty(self, model: nn.Module) -> Tensor | None:
+        """Return the sum of all penalties, or None where there is none."""
+        found = [value for _, r in self._named if (value := r.penalty(model)) is not None]
+        return torch.stack(found).sum() if found else None
+
+    def before_step(self, model: nn.Module, step: int, draws: Draws) -> None:
+        for _, regularizer in self._named:
+            regularizer.before_step(model, step, draws)
+
+    def after_step(self, model: nn.Module, step: int, groups: Sequence[ParameterGroup]) -> None:
+        for _, regularizer in self._named:
+            regularizer.after_step(model, step, groups)
+
+    def evaluation_model(self, model: nn.Module) -> nn.Module:
+        """Return the model that is evaluated and kept: averaged weights, for example."""
+        for _, regularizer in self._named:
+            model = regularizer.evaluation_model(model)
+        return model
+
+    def finalize(self, model: nn.Module, batches: Iterable[Tensor]) -> None:
+        for _, regularizer in self._named:
+            regularizer.finalize(model, batches)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: regularizer.state_dict() for name, regularizer in self._named}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, regularizer in self._named:
+            regularizer.load_state_dict(state[name])
+
+
+def _describe(group: ParameterGroup) -> str:
+    count = sum(p.numel() for _, p in group["params"])
+    settings = ", ".join(
+        f"{key} {value:g}" for key, value in group.items() if key != "params" and isinstance(value, (int, float))
+    )
+    return f"{len(group['params'])} tensors ({count:,} values): {settings}"

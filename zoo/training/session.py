@@ -1,0 +1,254 @@
+"""One execution of a run: drives the loop, writes everything the run directory keeps, and can go on after any stop."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from zoo import storage
+from zoo.errors import Interrupted, RunError, RunLockedError, ZooError
+from zoo.plugins import Catalog
+from zoo.recipe import Recipe
+from zoo.registry import Registry, absolute_paths, recipe_document
+from zoo.training.device import Inexact, repeatable
+from zoo.training.events import EpochDone, Evaluating, Event, Finished, Saved, Started, StepDone
+from zoo.training.experiment import Experiment, build
+from zoo.training.final import evaluate_split
+from zoo.training.loop import fit
+from zoo.training.manifest import describe, drift, environment
+from zoo.training.progress import Progress, monitored
+from zoo.training.run import Run, new_directory
+from zoo.training.signals import caught_signals
+
+SAVE_SECONDS = 300.0
+
+
+class Session:
+    """A run being executed; `events()` does the work."""
+
+    def __init__(self, run: Run, x: Experiment, catalog: Catalog, threads: int) -> None:
+        self.run = run
+        self.experiment = x
+        self.catalog = catalog
+        self.threads = threads
+        self.progress = Progress(x.device)
+        self.notes = x.notes
+        self.finished = False
+        self._saved_at = time.monotonic()
+        self._seconds = 0.0
+
+    @classmethod
+    def start(cls, recipe: Recipe, *, catalog: Catalog, run: Path | None = None, device: str = "auto") -> Session:
+        """Return a session for a new run; reads the data and builds the model first, so bad input leaves no directory."""
+        recipe = absolute_paths(recipe)
+        path = new_directory(recipe.name, recipe.training.seed, run)
+        threads = recipe.training.threads or torch.get_num_threads()
+        session = cls(Run(path), build(recipe, device=device), catalog, threads)
+        if session.experiment.world.leads:
+            storage.make_folder(path)
+            storage.write_text(path / "recipe.yaml", recipe_document(recipe))
+            storage.write_json(path / "manifest.json", describe(session.experiment, threads))
+        return session
+
+    @classmethod
+    def resume(cls, run: Path, *, catalog: Catalog, device: str = "auto") -> Session:
+        """Return a session that goes on where the run stopped; a finished run only reports.
+
+        What differs from the first execution is noted, and marks the run `exact: false`.
+        """
+        here = Run(run)
+        manifest = here.manifest
+        recipe = stored_recipe(here, catalog)
+        before = manifest["environment"]
+        threads = int(before["threads"])
+        session = cls(here, build(recipe, device=device), catalog, threads)
+        session.finished = here.summary is not None
+        if session.finished:
+            return session
+        if list(session.experiment.dataset.classes) != manifest["classes"]:
+            raise RunError(
+                f"the data of {here.path} has other classes now: {', '.join(session.experiment.dataset.classes)}",
+                possible=", ".join(manifest["classes"]),
+                hint="restore the data, or train anew",
+            )
+        index = here.checkpoints.index()
+        notes: list[str] = []
+        if index.last is not None:
+            state, notes = here.checkpoints.load_last()
+            session.experiment.load_state_dict(state)
+            session.progress.load_state_dict(state["progress"])
+        changes = drift(before, environment(session.experiment, threads))
+        session.notes = (*session.notes, *notes, *(f"not exact any more: {change}" for change in changes))
+        if changes and session.experiment.world.leads:
+            manifest.update(exact=False, inexact=[*manifest["inexact"], *changes])
+            storage.write_json(here.path / "manifest.json", manifest)
+        here.start_epoch, here.start_step = session.progress.epoch, session.progress.step
+        return session
+
+    def events(self) -> Iterator[Event]:
+        """Train, save, evaluate the best weights on validation and test, and yield what happens; Finished is the last.
+
+        SIGINT and SIGTERM end it after the step in progress with a checkpoint and Interrupted.
+        """
+        if self.finished:
+            yield Finished(summary=self.run.summary or {})
+            return
+        training = self.experiment.recipe.training
+        with self._locked(), repeatable(training, self.threads) as inexact, caught_signals() as caught:
+            try:
+                yield from self._events(inexact, caught)
+            except ZooError as error:
+                self._status("interrupted" if isinstance(error, Interrupted) else "failed", error.problem)
+                raise
+            except Exception as error:
+                self._status("failed", f"{type(error).__name__}: {error}")
+                raise
+            finally:
+                self.experiment.train.close()
+                self.experiment.validation.close()
+
+    def _events(self, inexact: Inexact, caught: Callable[[], int]) -> Iterator[Event]:
+        x, progress = self.experiment, self.progress
+        last = self.run.checkpoints.index().last
+        if (last.step if last else 0) != progress.step:
+            raise RunLockedError(
+                f"{self.run.path} has moved on in another process", hint=f"zoo train --resume {self.run.path}"
+            )
+        if x.world.leads:
+            storage.cut(self.run.path / "metrics.jsonl", progress.metrics_length)
+            self._status("running", "")
+            self.catalog.notify("zoo_run_started", run=self.run)
+        yield self._started()
+        if last is None:
+            yield self._save(best=False)
+        began = time.monotonic()
+        for event in fit(x, progress):
+            yield event
+            if isinstance(event, EpochDone):
+                self._record(event)
+                yield self._save(best=event.best)
+            elif isinstance(event, (StepDone, Evaluating)) and self._due(event, caught):
+                yield self._save(best=False)
+                self._stop_if_asked(caught)
+        self._seconds = time.monotonic() - began
+        yield from self._finish(inexact, caught)
+
+    def _due(self, event: StepDone | Evaluating, caught: Callable[[], int]) -> bool:
+        every = self.experiment.recipe.training.checkpoint_every
+        asked = bool(caught())
+        if isinstance(event, StepDone):
+            asked |= time.monotonic() - self._saved_at > SAVE_SECONDS
+            asked |= every is not None and event.step % every == 0
+        return self.experiment.world.any(asked, self.experiment.device)
+
+    def _stop_if_asked(self, caught: Callable[[], int]) -> None:
+        signum = caught()
+        if signum:
+            raise Interrupted(
+                signum,
+                f"{signal.Signals(signum).name} at step {self.progress.step}: the run is saved",
+                hint=f"zoo train --resume {self.run.path}",
+            )
+
+    def _save(self, *, best: bool) -> Saved:
+        state = {**self.experiment.state_dict(), "progress": self._shared_progress()}
+        path = self.run.checkpoints.folder
+        if self.experiment.world.leads:
+            path = self.run.checkpoints.save(state, self.progress.step, best=best)
+        self.experiment.world.wait()
+        self._saved_at = time.monotonic()
+        return Saved(path=path, step=self.progress.step)
+
+    def _shared_progress(self) -> dict[str, Any]:
+        """Return the progress with the sums of all processes, which from here on the first one carries."""
+        world, progress = self.experiment.world, self.progress
+        if world.size > 1:
+            seen = torch.tensor(progress.seen, device=self.experiment.device)
+            totals = [world.sum(value) for value in (progress.loss, progress.correct, seen)]
+            keep = int(world.leads)
+            progress.loss.copy_(totals[0] * keep)
+            progress.correct.copy_(totals[1] * keep)
+            progress.seen = int(totals[2]) * keep
+        return progress.state_dict()
+
+    def _record(self, event: EpochDone) -> None:
+        if not self.experiment.world.leads:
+            return
+        line = json.dumps({"epoch": event.epoch, "step": event.step, **event.metrics})
+        self.progress.metrics_length = storage.append_line(self.run.path / "metrics.jsonl", line)
+        storage.append_line(self.run.path / "timings.jsonl", json.dumps({"epoch": event.epoch, **event.timings}))
+        self.catalog.notify("zoo_epoch_finished", run=self.run, epoch=event.epoch, metrics=event.metrics)
+
+    def _finish(self, inexact: Inexact, caught: Callable[[], int]) -> Iterator[Event]:
+        x, progress = self.experiment, self.progress
+        best = self.run.checkpoints.load_best()
+        x.regularizers.evaluation_model(x.model).load_state_dict(best.get("evaluation", best["model"]))
+        figures: dict[str, Any] = {}
+        for split in ("validation", "test"):
+            figures[split] = None
+            if split in x.dataset.splits:
+                figures[split] = yield from evaluate_split(x, self.run, split)
+            self._stop_if_asked(caught)
+        manifest = self.run.manifest
+        manifest["inexact"] = [*manifest["inexact"], *inexact.reasons]
+        manifest["exact"] = not manifest["inexact"]
+        summary = {
+            "run": str(self.run.path),
+            "status": "finished",
+            "recipe": x.recipe.name,
+            "epochs": progress.epoch,
+            "steps": progress.step,
+            "best": {"metric": monitored(x.recipe), "value": progress.best.best, "epoch": progress.best.epoch},
+            "stopped_early": progress.stopped,
+            "exact": manifest["exact"],
+            "seconds": round(self._seconds, 3),
+            **figures,
+        }
+        if x.world.leads:
+            storage.write_json(self.run.path / "manifest.json", manifest)
+            storage.write_json(self.run.path / "summary.json", summary)
+            self.catalog.notify("zoo_run_finished", run=self.run, summary=summary)
+        self.finished = True
+        yield Finished(summary=summary)
+
+    def _started(self) -> Started:
+        x = self.experiment
+        return Started(
+            recipe=x.recipe.name,
+            run=self.run.path,
+            step=self.progress.step,
+            epoch=self.progress.epoch,
+            total_steps=x.total_steps,
+            steps_per_epoch=x.steps_per_epoch,
+            parameters=x.parameters,
+            sizes={name: len(split) for name, split in x.dataset.splits.items()},
+            classes=x.dataset.classes,
+            image=(x.dataset.channels, *x.dataset.size),
+            device=str(x.device),
+            precision=x.precision,
+            notes=self.notes,
+        )
+
+    def _status(self, status: str, reason: str) -> None:
+        if self.experiment.world.leads:
+            self.run.set_status(status, reason)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        if not self.experiment.world.leads:
+            yield
+            return
+        with self.run.locked():
+            yield
+
+
+def stored_recipe(run: Run, catalog: Catalog) -> Recipe:
+    """Return the recipe that a run keeps."""
+    return Registry.load(catalog, run.path / "recipe.yaml").resolve(run.recipe_name)
