@@ -102,7 +102,8 @@ class Plateau(Block, frozen=True, kw_only=True):
     warmup: Fraction = 0.0
 
 
-SCHEDULES: dict[str, type[Block]] = {
+Schedule = Constant | Step | Cosine | OneCycle | Plateau
+SCHEDULES: dict[str, type[Schedule]] = {
     "constant": Constant,
     "step": Step,
     "cosine": Cosine,
@@ -200,7 +201,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     source: Component[Literal["data"]]
     architecture: Component[Literal["architecture"]]
     optimizer: Component[Literal["optimizer"]]
-    schedule: Block
+    schedule: Schedule
     loss: Literal["cross-entropy", "bce"]
     regularizers: tuple[Component[Literal["regularizer"]], ...]
     augmentation: Augmentation

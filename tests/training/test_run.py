@@ -33,6 +33,7 @@ def test_a_directory_in_use_is_refused_with_the_way_on(tmp_path: Path) -> None:
 
 
 def test_runs_are_found_by_path_name_and_latest(tmp_path: Path) -> None:
+    tmp_path = tmp_path / "runs"
     older, newer = make(tmp_path, "b", "2026-01-01T00:00:00"), make(tmp_path, "a", "2026-01-02T00:00:00")
     assert [run.name for run in list_runs(tmp_path)] == ["b", "a"]
     assert find_run("latest", tmp_path).path == newer.path

@@ -6,11 +6,11 @@ from itertools import pairwise
 import pytest
 import torch
 
-from zoo.recipe import Block, Constant, Cosine, OneCycle, Plateau, Step
+from zoo.recipe import Constant, Cosine, OneCycle, Plateau, Schedule, Step
 from zoo.training.schedule import factor
 
 
-def curve(schedule: Block, total: int) -> list[float]:
+def curve(schedule: Schedule, total: int) -> list[float]:
     return [factor(schedule, step, total) for step in range(total)]
 
 
@@ -50,5 +50,5 @@ def test_plateau_follows_the_count_of_reductions() -> None:
 @pytest.mark.parametrize(
     "schedule", [Constant(warmup=1), Step(warmup=0.5), Cosine(warmup=0.3), OneCycle(), Plateau(warmup=0.9)]
 )
-def test_short_runs_never_divide_by_nothing(schedule: Block, total: int) -> None:
+def test_short_runs_never_divide_by_nothing(schedule: Schedule, total: int) -> None:
     assert all(0 < rate <= 1 for rate in curve(schedule, total))

@@ -68,12 +68,13 @@ def repeatable(training: Training, threads: int) -> Iterator[Inexact]:
         inexact.add("training.deterministic is false")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS starts
     cudnn = torch.backends.cudnn
+    deterministic: Any = torch.utils.deterministic  # a module whose settings are properties, unknown to type checkers
     saved = (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled())
-    before = (torch.get_num_threads(), cudnn.benchmark, torch.utils.deterministic.fill_uninitialized_memory)
+    before = (torch.get_num_threads(), cudnn.benchmark, deterministic.fill_uninitialized_memory)
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(training.deterministic, warn_only=True)
     cudnn.benchmark = not training.deterministic
-    torch.utils.deterministic.fill_uninitialized_memory = (
+    deterministic.fill_uninitialized_memory = (
         False  # a debugging aid that costs a write of every new tensor
     )
     try:
@@ -82,7 +83,7 @@ def repeatable(training: Training, threads: int) -> Iterator[Inexact]:
     finally:
         torch.use_deterministic_algorithms(saved[0], warn_only=saved[1])
         torch.set_num_threads(before[0])
-        cudnn.benchmark, torch.utils.deterministic.fill_uninitialized_memory = before[1:]
+        cudnn.benchmark, deterministic.fill_uninitialized_memory = before[1:]
 
 
 @contextmanager

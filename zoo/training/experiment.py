@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -133,7 +133,7 @@ def build_model(
     if shape != (2, outputs):
         raise ComponentError(f"{label} must give logits of shape (2, {outputs}), got {shape} instead")
     memory = torch.channels_last if recipe.training.channels_last else torch.preserve_format
-    return model.to(device=device, memory_format=memory)
+    return model.to(device).to(memory_format=memory)
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
@@ -241,7 +241,7 @@ def loader(dataset: Dataset, split: str, recipe: Recipe, device: torch.device, w
 
 def _wrapped(network: nn.Module, recipe: Recipe, device: torch.device, world: World) -> nn.Module:
     if recipe.training.compile:
-        network = torch.compile(network)
+        network = cast(nn.Module, torch.compile(network))
     if world.size > 1:
         network = DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
     return network
