@@ -218,7 +218,7 @@ def build(
         network=_wrapped(with_head(model, recipe), recipe, place, world),
         optimizer=optimizer,
         regularizers=regularizers,
-        preprocess=Preprocess(dataset, recipe.augmentation),
+        preprocess=Preprocess(dataset.mean, dataset.std, recipe.augmentation, device=place),
         train=train,
         validation=validation,
         notes=(*recipe.notes, *dataset.notes, *_size_note(recipe, model)),

@@ -1,0 +1,281 @@
+"""A recipe's data, prepared: classes chosen, splits cut, size and normalisation decided; pixels are read when needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.components import Component
+from zoo.data import measures, sizes, splits, streaming
+from zoo.data.sources import ArrayImages, FileImages, Images, SourceData, SourceSplit
+from zoo.data.streaming import Workers
+from zoo.errors import ComponentError, DataError, UnknownNameError
+from zoo.recipe import DataSettings, Normalization
+
+Positions = NDArray[np.int64]
+Parts = dict[str, tuple[Positions, Positions]]  # split → (samples, labels)
+
+MEASURED = 10_000  # image files of which mean and deviation are measured
+
+
+@dataclass(eq=False)
+class Split:
+    """Some images of a source split and their labels.
+
+    `samples` int64 `(n,)` are positions in `images`, and the samples of the randomness law; `labels` int64 `(n,)` index the
+    dataset's classes.
+    """
+
+    name: str
+    images: Images
+    samples: Positions
+    labels: Positions
+    _pixels: NDArray[Any] | None = field(default=None, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def pixels(self, size: tuple[int, int], workers: Workers) -> NDArray[Any]:
+        """Return uint8 or float32 `(n, C, *size)`, read once and then kept. Raises DataError for files that do not decode."""
+        if self._pixels is None:
+            if isinstance(self.images, FileImages):
+                self._pixels = streaming.decode_all(self.images, self.samples, size, workers)
+            else:
+                whole = len(self) == len(self.images)
+                chosen = self.images.data if whole else self.images.data[self.samples]
+                self._pixels = chosen if self.images.size == size else sizes.resize(chosen, size)
+        return self._pixels
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Images of one size in splits `train`, `validation` and, where there is one, `test`.
+
+    `size` is (height, width); `mean` and `std` have one value per channel, for uint8 images in units of images scaled to
+    [0, 1], for float32 in the arrays' own. `notes` say in words what was decided.
+    """
+
+    classes: tuple[str, ...]
+    splits: Mapping[str, Split]
+    channels: int
+    size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    fingerprint: str
+    notes: tuple[str, ...]
+
+    def fits(self, memory_limit: int) -> bool:
+        """Return whether the image files of all splits, decoded, take at most so many MiB."""
+        return _decoded_bytes(self.splits, self.channels, self.size) <= memory_limit * 2**20
+
+
+def prepare(
+    settings: DataSettings,
+    source: Component[Any],
+    *,
+    min_size: int,
+    preferred_size: int | None,
+    architecture: str,
+    classes: Sequence[str] | None = None,
+    size: tuple[int, int] | None = None,
+    channels: int | None = None,
+    cut: bool = True,
+) -> Dataset:
+    """Return the source's data as the settings ask for it.
+
+    `classes`, `size` and `channels` of an existing run are obeyed: other data is mapped to its classes by name. With
+    `cut=False` the splits stay as the source has them. Raises DataError, or UnknownNameError for a class.
+    """
+    data = _with_channels(_built(source), channels)
+    names, parts = _chosen_classes(data, settings.classes, classes)
+    notes: list[str] = []
+    if cut and "train" in parts:
+        parts = _cut(parts, settings, notes)
+    _check(names, parts, known=classes is not None)
+    images = _uniform(data)
+    if size is None:
+        size, why = sizes.choose_size(
+            images,
+            settings.image_size,
+            min_size=min_size,
+            preferred_size=preferred_size,
+            architecture=architecture,
+        )
+        notes.insert(0, why)
+    prepared = {
+        name: Split(name, data.splits[name if name in data.splits else "train"].images, *part) for name, part in parts.items()
+    }
+    count = images.channels
+    mean, std = _normalization(settings, prepared, count, size, notes)
+    return Dataset(
+        classes=names,
+        splits=prepared,
+        channels=count,
+        size=size,
+        mean=mean,
+        std=std,
+        fingerprint=measures.fingerprint(data, names, parts),
+        notes=tuple(notes),
+    )
+
+
+def _built(source: Component[Any]) -> SourceData:
+    data = source.build()
+    if not isinstance(data, SourceData):
+        raise ComponentError(f"{source!r} must return zoo.SourceData, got {type(data).__name__} instead")
+    return data
+
+
+def _with_channels(data: SourceData, channels: int | None) -> SourceData:
+    """Return the data with the channels of a run: files are decoded to it, arrays have it or are refused."""
+    if channels is None or all(split.images.channels == channels for split in data.splits.values()):
+        return data
+    changed: dict[str, SourceSplit] = {}
+    for name, split in data.splits.items():
+        if isinstance(split.images, ArrayImages):
+            raise DataError(f"the images have {split.images.channels} channels", possible=f"{channels}, as in the run's data")
+        changed[name] = SourceSplit(replace(split.images, channels=channels), split.labels)
+    return SourceData(data.classes, changed)
+
+
+def _chosen_classes(
+    data: SourceData, wanted: Sequence[str] | None, known: Sequence[str] | None
+) -> tuple[tuple[str, ...], Parts]:
+    """Return the class names, those of a run or else the source's in its order, and each split's samples of them."""
+    for name in wanted or ():
+        if name not in data.classes and name not in (known or ()):
+            raise UnknownNameError("class", name, data.classes)
+    kept = [name for name in data.classes if wanted is None or name in wanted]
+    names = tuple(kept if known is None else known)
+    extra = [name for name in kept if name not in names]
+    if extra:
+        raise DataError(
+            f"the data has classes that the run does not know: {', '.join(map(repr, extra))}", possible=", ".join(names)
+        )
+    table = np.full(len(data.classes), -1, dtype=np.int64)
+    for name in kept:
+        table[data.classes.index(name)] = names.index(name)
+    parts: Parts = {}
+    for split, content in data.splits.items():
+        labels = table[content.labels]
+        samples = np.flatnonzero(labels >= 0).astype(np.int64)
+        parts[split] = (samples, labels[samples])
+    return names, parts
+
+
+def _cut(parts: Parts, settings: DataSettings, notes: list[str]) -> Parts:
+    """Return the parts with test and validation cut from train where there is none, and train cut to its size."""
+    parts = dict(parts)
+    if set(parts) == {"train"} and settings.test_fraction > 0:
+        _cut_off(parts, "test", settings.test_fraction, settings, notes)
+    if "validation" not in parts:
+        _cut_off(parts, "validation", settings.validation_fraction, settings, notes)
+    samples, labels = parts["train"]
+    if settings.train_size is not None:
+        present = len(np.unique(labels))
+        if not present <= settings.train_size <= len(samples):
+            raise DataError(
+                f"train_size {settings.train_size} does not fit: train has {len(samples)} images of {present} classes",
+                possible=f"{present} … {len(samples)}",
+            )
+        mask = splits.subset(labels, samples, settings.train_size, seed=settings.split_seed, name="train-size")
+        parts["train"] = (samples[mask], labels[mask])
+        notes.append(f"train: {settings.train_size} of {len(samples)} images, stratified")
+    return {name: parts[name] for name in ("train", "validation", "test") if name in parts}
+
+
+def _cut_off(parts: Parts, name: str, fraction: float, settings: DataSettings, notes: list[str]) -> None:
+    samples, labels = parts["train"]
+    mask = splits.cut(labels, samples, fraction, seed=settings.split_seed, name=name)
+    if not mask.any() and len(samples):
+        raise DataError(
+            f"train is too small to cut off {name}: no class has two images", hint=f"add images, or a {name} split"
+        )
+    parts[name] = (samples[mask], labels[mask])
+    parts["train"] = (samples[~mask], labels[~mask])
+    notes.append(f"{name}: {mask.sum()} of {len(samples)} images cut from train, stratified, split_seed {settings.split_seed}")
+
+
+def _check(names: Sequence[str], parts: Parts, *, known: bool) -> None:
+    if len(names) < 2:
+        raise DataError(f"the data has one class only: {', '.join(map(repr, names))}", possible="two classes or more")
+    if not known:
+        if "train" not in parts:
+            raise DataError("the data has no train split", possible=", ".join(parts))
+        counts = np.bincount(parts["train"][1], minlength=len(names))
+        empty = [repr(name) for name, count in zip(names, counts, strict=True) if count == 0]
+        if empty:
+            raise DataError(f"train has no images of class {', '.join(empty)}", hint="add images, or choose data.classes")
+    for split, (samples, _) in parts.items():
+        if not len(samples):
+            raise DataError(f"split {split} has no images of the classes {', '.join(map(repr, names))}")
+
+
+def _uniform(data: SourceData) -> Images:
+    """Return the images of one split, all having the same form. Raises DataError when they do not."""
+    forms = {name: _form(split.images) for name, split in data.splits.items()}
+    if len(set(forms.values())) > 1:
+        raise DataError(
+            "the splits differ: " + "; ".join(f"{name} has {form}" for name, form in forms.items()),
+            possible="the same type, channels and size in all",
+        )
+    return next(iter(data.splits.values())).images
+
+
+def _form(images: Images) -> str:
+    if isinstance(images, FileImages):
+        return f"files of {images.channels} channels"
+    return f"{images.data.dtype} {'×'.join(map(str, images.data.shape[1:]))}"
+
+
+def _decoded_bytes(parts: Mapping[str, Split], channels: int, size: tuple[int, int]) -> int:
+    files = sum(len(split) for split in parts.values() if isinstance(split.images, FileImages))
+    return files * channels * size[0] * size[1]
+
+
+def _normalization(
+    settings: DataSettings, parts: Mapping[str, Split], channels: int, size: tuple[int, int], notes: list[str]
+) -> measures.Statistics:
+    given = settings.normalization
+    if isinstance(given, Normalization):
+        if not len(given.mean) == len(given.std) == channels:
+            raise DataError(
+                f"normalization has {len(given.mean)} means and {len(given.std)} deviations", possible=f"{channels} of each"
+            )
+        return tuple(given.mean), tuple(given.std)
+    train = parts.get("train")
+    if train is None:
+        raise DataError("normalization cannot be measured without a train split", hint="data.normalization={mean: …, std: …}")
+    if not isinstance(train.images, FileImages):
+        pixels = train.pixels(size, 0)
+        if pixels.dtype == np.float32:
+            return measures.statistics_float32(pixels)
+        chunks = (pixels[i : i + measures.CHUNK] for i in range(0, len(pixels), measures.CHUNK))
+        return measures.statistics_uint8(chunks, channels)
+    # The same files are measured whether or not all of them fit into memory, so that this does not change a run.
+    chosen = np.arange(len(train))
+    if len(train) > MEASURED:
+        nothing = np.zeros_like(train.labels)
+        chosen = np.flatnonzero(splits.subset(nothing, train.samples, MEASURED, seed=settings.split_seed, name="normalization"))
+        notes.append(f"mean and deviation measured on {MEASURED} of {len(train)} training images")
+    if _decoded_bytes(parts, channels, size) <= settings.memory_limit * 2**20:
+        pixels = train.pixels(size, settings.workers)
+        rows = np.array_split(chosen, -(-len(chosen) // streaming.CHUNK))
+        return measures.statistics_uint8((pixels[row] for row in rows), channels)
+    return measures.statistics_uint8(_streamed(train, train.samples[chosen], size, settings.workers), channels)
+
+
+def _streamed(
+    train: Split, positions: Positions, size: tuple[int, int], workers: Workers
+) -> Iterator[NDArray[np.uint8]]:
+    assert isinstance(train.images, FileImages)
+    problems: list[str] = []
+    for batch, wrong in streaming.decoded(train.images, positions, size, workers):
+        problems += wrong
+        if not problems:
+            yield batch.numpy()
+    streaming.refuse(problems)

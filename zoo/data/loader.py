@@ -1,0 +1,137 @@
+"""Batches of a split, in the order that (seed, epoch) gives, from memory on the device or streamed from files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from zoo.data.dataset import Dataset
+from zoo.data.sources import FileImages
+from zoo.data.streaming import Stream, Workers, count_workers, refuse
+from zoo.errors import DataError, UnknownNameError
+from zoo.training.randomness import bits, order
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Images uint8 or float32 `(b, C, H, W)`, labels int64 `(b,)` and samples int64 `(b,)`, on the device.
+
+    `total` counts the batch over all processes, `waited` is how many seconds it took to come.
+    """
+
+    images: Tensor
+    labels: Tensor
+    samples: Tensor
+    total: int
+    waited: float
+
+
+class Loader:
+    """The batches of one split.
+
+    An epoch of n samples is cut into ceil(n / batch_size) batches that differ by at most one sample, and each of them evenly
+    over `world` processes, of which this is number `rank`. Arrays, and files that fit decoded into `memory_limit` MiB, are
+    read once; larger sets of files are streamed. Neither that nor the number of workers changes a bit of a batch.
+    Raises DataError for files that do not decode, UnknownNameError for an unknown split.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        split: str,
+        *,
+        device: torch.device | str,
+        batch_size: int,
+        workers: Workers,
+        memory_limit: int,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        if split not in dataset.splits:
+            raise UnknownNameError("split", split, dataset.splits)
+        self.split = dataset.splits[split]
+        self.device = torch.device(device)
+        self.batch_size = batch_size
+        self.batches_per_epoch = -(-len(self.split) // batch_size)
+        self._rank, self._world = rank, world
+        if len(self.split) // self.batches_per_epoch < world:
+            raise DataError(
+                f"batches of {batch_size} of the {len(self.split)} samples of {split} cannot be shared by {world} processes",
+                hint=f"training.batch_size={world}, or more",
+            )
+        self._labels = torch.from_numpy(self.split.labels).to(self.device)
+        self._samples = torch.from_numpy(self.split.samples).to(self.device)
+        self._stream: Stream | None = None
+        images = self.split.images
+        if isinstance(images, FileImages) and not dataset.fits(memory_limit):
+            pin = self.device.type == "cuda"
+            count = count_workers(workers, len(self.split))
+            self._stream = Stream(images, dataset.size, workers=count, pin_memory=pin)
+        else:
+            pixels = torch.from_numpy(self.split.pixels(dataset.size, workers))
+            self._pixels = pixels.to(self.device) if pixels.nbytes <= memory_limit * 2**20 else pixels
+
+    def training(self, seed: int, epoch: int, start: int = 0, weights: Tensor | None = None) -> Iterator[Batch]:
+        """Yield this process's part of the epoch's batches from number `start` on.
+
+        With `weights`, float `(n,)`, as many samples are drawn with replacement, each in proportion to its weight.
+        """
+        n = len(self.split)
+        samples = torch.from_numpy(self.split.samples)
+        visited = order(seed, epoch, samples) if weights is None else draw(weights, seed, epoch)
+        edges = [i * n // self.batches_per_epoch for i in range(self.batches_per_epoch + 1)]
+        rows, totals = [], []
+        for low, high in list(pairwise(edges))[start:]:
+            mine = [low + (rank * (high - low)) // self._world for rank in (self._rank, self._rank + 1)]
+            rows.append(visited[mine[0] : mine[1]])
+            totals.append(high - low)
+        return self._deliver(rows, totals)
+
+    def evaluation(self) -> Iterator[Batch]:
+        """Yield this process's run of samples in source order; the runs of all processes are the split, each sample once.
+
+        `total` is the batch's own length.
+        """
+        n = len(self.split)
+        low, high = (rank * n // self._world for rank in (self._rank, self._rank + 1))
+        count = -(-(high - low) // self.batch_size)
+        edges = [low + i * (high - low) // count for i in range(count + 1)]
+        rows = [torch.arange(a, b) for a, b in pairwise(edges)]
+        return self._deliver(rows, [len(row) for row in rows])
+
+    def close(self) -> None:
+        """End the processes that decode; a later pass starts new ones."""
+        if self._stream is not None:
+            self._stream.close()
+
+    def _deliver(self, rows: Sequence[Tensor], totals: Sequence[int]) -> Iterator[Batch]:
+        pictures = self._resident(rows) if self._stream is None else self._streamed(self._stream, rows)
+        for row, total in zip(rows, totals, strict=True):
+            began = time.perf_counter()
+            images = next(pictures)
+            place = row.to(self.device)
+            yield Batch(images, self._labels[place], self._samples[place], total, time.perf_counter() - began)
+
+    def _resident(self, rows: Sequence[Tensor]) -> Iterator[Tensor]:
+        for row in rows:
+            yield self._pixels.index_select(0, row.to(self._pixels.device)).to(self.device)
+
+    def _streamed(self, stream: Stream, rows: Sequence[Tensor]) -> Iterator[Tensor]:
+        for images, wrong in stream.batches([self.split.samples[row.numpy()] for row in rows]):
+            refuse(wrong)
+            yield images.to(self.device, non_blocking=True)
+
+
+def draw(weights: Tensor, seed: int, epoch: int) -> Tensor:
+    """Return as many positions as there are weights, drawn with replacement: a pure function of weights, seed and epoch."""
+    share = torch.cumsum(weights.double().cpu(), 0)
+    if not (bool(torch.isfinite(share[-1])) and share[-1] > 0 and bool((weights >= 0).all())):
+        raise DataError("sample weights must be finite, not negative, and not all zero")
+    words = bits(seed, "weighted order", epoch, torch.arange(len(weights)))[:, 0]
+    points = (words & ((1 << 53) - 1)).double() * 2.0**-53 * share[-1]
+    return torch.searchsorted(share, points, right=True).clamp_(max=len(weights) - 1)
