@@ -229,6 +229,11 @@ class Component(Generic[K]):
 
     __slots__ = ("name", "params", "provenance", "spec")
 
+    def __class_getitem__(cls, kind: Any) -> Any:
+        """Return the type of components of one kind; text is the name of a kind, not of a class to look for."""
+        generic: Any = super()
+        return generic.__class_getitem__(Literal[kind] if isinstance(kind, str) else kind)
+
     def __init__(self, spec: Spec, name: str, params: Params, provenance: Provenance) -> None:
         self.spec = spec
         self.name = name

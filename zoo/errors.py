@@ -20,6 +20,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 
 
 class ZooError(Exception):
@@ -119,9 +120,21 @@ class Interrupted(ZooError):
 
 
 def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """Return up to `count` known names that look like `name`, best first."""
-    candidates = list(known)
-    tails = {candidate.rpartition("/")[2]: candidate for candidate in reversed(candidates)}
-    found = difflib.get_close_matches(name.lower(), candidates, count, 0.6)
-    found += [tails[tail] for tail in difflib.get_close_matches(name.lower(), tails, count, 0.6)]
-    return list(dict.fromkeys(found))[:count]
+    """Return up to `count` known names that look like `name`, best first, and none much worse than the best.
+
+    A name of a namespace is looked for by what follows the slash as well.
+    """
+
+    def likeness(candidate: str) -> float:
+        forms = (candidate, candidate.rpartition("/")[2])
+        return max(difflib.SequenceMatcher(None, name.lower(), form.lower()).ratio() for form in forms)
+
+    def begins_alike(candidate: str) -> int:
+        return sum(
+            1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(name.lower(), candidate.lower(), strict=False))
+        )
+
+    scored = [(likeness(candidate), begins_alike(candidate), candidate) for candidate in known]
+    scored.sort(key=lambda item: (-item[0], -item[1], item[2]))
+    worst = max(0.6, scored[0][0] - 0.1) if scored else 1.0
+    return [candidate for score, _, candidate in scored[:count] if score >= worst]

@@ -9,25 +9,26 @@ from contextlib import contextmanager
 
 from zoo.errors import ZooError
 
-# Set by our own SIGINT handler. A KeyboardInterrupt without it was raised by the plugin itself, not by the person.
-interrupted = False
+# Counted by our own SIGINT handlers. A KeyboardInterrupt without a signal was raised by the plugin itself, not by the person.
+_signals = 0
 
 
 def sigint_seen() -> None:
-    """Tell the fence that the next KeyboardInterrupt is the person's."""
-    global interrupted
-    interrupted = True
+    """Tell the fence that a KeyboardInterrupt which comes now is the person's."""
+    global _signals
+    _signals += 1
 
 
 @contextmanager
 def guarded(label: str, error: type[ZooError]) -> Iterator[None]:
     """Turn anything raised inside, SystemExit included, into `error` naming `label`; a ZooError passes as it is."""
+    before = _signals
     try:
         yield
     except ZooError:
         raise
     except BaseException as caught:
-        if isinstance(caught, GeneratorExit) or (isinstance(caught, KeyboardInterrupt) and interrupted):
+        if isinstance(caught, GeneratorExit) or (isinstance(caught, KeyboardInterrupt) and _signals > before):
             raise
         raise error(f"{label}: {describe(caught)}") from caught
 

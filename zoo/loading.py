@@ -173,8 +173,11 @@ def _in_folder(folder: Path) -> list[Candidate]:
 
 def _from_file(path: Path) -> ModuleType:
     name = path.parent.name if path.name == "__init__.py" else path.stem
-    if name in sys.modules:
-        raise ImportError(f"a module {name!r} is imported already; rename {path.name}")
+    loaded = sys.modules.get(name)
+    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+        return loaded
+    if loaded is not None:
+        raise ImportError(f"another module {name!r} is imported already; rename {path.name}")
     packages = [str(path.parent)] if path.name == "__init__.py" else None
     spec = importlib.util.spec_from_file_location(name, path, submodule_search_locations=packages)
     if spec is None or spec.loader is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ class Catalog:
         return tuple((item.plugin, path) for item in self._loaded for path in item.recipes)
 
     def notify(self, hook: str, **arguments: Any) -> None:
-        """Tell the observers; one that raises is named on stderr and hears no more."""
+        """Tell the observers, each with mappings of its own to look at; one that raises is named on stderr and hears no more."""
         for item in self._loaded:
             plugin = item.plugin
             if hook not in plugin.hooks or plugin.name in self._silenced:
@@ -106,7 +107,10 @@ class Catalog:
                     guarded(f"{plugin.label} failed in {hook} and hears no more of this run", PluginError),
                     stdout_on_stderr(),
                 ):
-                    getattr(item.manager.hook, hook)(**arguments)
+                    own = {
+                        key: deepcopy(value) if isinstance(value, dict) else value for key, value in arguments.items()
+                    }
+                    getattr(item.manager.hook, hook)(**own)
             except PluginError as error:
                 self._silenced.add(plugin.name)
                 print(error.problem, file=sys.stderr)

@@ -112,6 +112,9 @@ SCHEDULES: dict[str, type[Schedule]] = {
 }
 
 
+Loss = Literal["cross-entropy", "bce"]
+
+
 class Augmentation(Block, frozen=True, kw_only=True):
     """Random changes of training images, drawn anew for each sample and epoch; 0 or false leaves one out."""
 
@@ -183,17 +186,11 @@ class Target(Block, frozen=True, kw_only=True):
     source: str | None = None
 
 
-class Origin(msgspec.Struct, frozen=True):
-    """Who set a value: `where` is `registry.yaml:12:9`, `command line`, `plugin default` or `default`."""
-
-    where: str
-
-
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """A named recipe with all its parts resolved.
 
-    `origins` maps dotted paths (`optimizer.lr`, `regularizers.dropout.rate`) to who set the value. `overrides` are the
-    command line's part, kept for the record.
+    `origins` maps dotted paths (`optimizer.lr`, `regularizers.dropout.rate`) to who set the value: a position
+    `registry.yaml:12:9`, `command line`, `plugin default` or `default`. `notes` say in words what was decided.
     """
 
     name: str
@@ -202,7 +199,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     architecture: Component[Literal["architecture"]]
     optimizer: Component[Literal["optimizer"]]
     schedule: Schedule
-    loss: Literal["cross-entropy", "bce"]
+    loss: Loss
     regularizers: tuple[Component[Literal["regularizer"]], ...]
     augmentation: Augmentation
     training: Training
@@ -250,12 +247,12 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def plain(value: Any) -> Any:
-    """Return structs and components as mappings, everything else as it is; fields that are None are left out."""
+    """Return structs and components as mappings, everything else as it is; None by default is left out."""
     if isinstance(value, Component):
         return {"name": value.name, **plain(value.params)}
     if isinstance(value, msgspec.Struct):
-        pairs = ((name, getattr(value, name)) for name in value.__struct_fields__)
-        return {name: plain(item) for name, item in pairs if item is not None}
+        pairs = ((field, getattr(value, field.name)) for field in msgspec.structs.fields(type(value)))
+        return {field.name: plain(item) for field, item in pairs if not (item is None and field.default is None)}
     if isinstance(value, (list, tuple)):
         return [plain(item) for item in value]
     return value

@@ -1,0 +1,255 @@
+"""One recipe, all layers merged → a Recipe, with checks of how its parts fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import Any, Literal, TypeVar
+
+import msgspec
+
+from zoo.components import AcquisitionSpec, ArchitectureSpec, Component, RegularizerSpec
+from zoo.errors import ZooError, nearest
+from zoo.guard import guarded
+from zoo.plugins import Catalog
+from zoo.recipe import (
+    SCHEDULES,
+    Augmentation,
+    Constant,
+    DataSettings,
+    Loss,
+    Plateau,
+    Range,
+    Recipe,
+    Target,
+    Training,
+)
+from zoo.registry.conversion import BAD, DEFAULT, Converter
+from zoo.registry.documents import Mark, Node
+from zoo.registry.merging import name_node
+
+REQUIRED = ("data", "architecture", "optimizer")
+BLOCKS = (
+    *REQUIRED, "schedule", "loss", "regularizers", "augmentation", "training", "acquisition", "search", "target",
+)  # fmt: skip
+METRICS = ("train/loss", "train/accuracy", "validation/loss", "validation/accuracy")
+TARGETS = tuple(
+    f"{split}/{figure}"
+    for split in ("test", "validation")
+    for figure in ("accuracy", "balanced_accuracy", "macro_f1", "top5", "loss")
+)
+_SETTINGS = DataSettings.__struct_fields__
+
+T = TypeVar("T")
+
+
+def resolve(
+    name: str, node: Node, catalog: Catalog, *, notes: tuple[str, ...] = (), partial: bool = False
+) -> tuple[Recipe | None, list[tuple[Mark, str]]]:
+    """Return the recipe that merged blocks stand for, or None, and everything that is wrong with them.
+
+    With `partial`, blocks may be missing, and so may the plugins of components.
+    """
+    resolver = _Resolver(name, node, Converter(catalog, partial=partial, notes=list(notes)))
+    return resolver.recipe(), resolver.converter.problems
+
+
+class _Resolver:
+    """Converts the blocks of one recipe one by one."""
+
+    def __init__(self, name: str, node: Node, converter: Converter) -> None:
+        self.name = name
+        self.node = node
+        self.converter = converter
+
+    def recipe(self) -> Recipe | None:
+        """Return the recipe, or None where there are problems."""
+        converter = self.converter
+        for key, block in self.node.mapping.items():
+            if key not in BLOCKS:
+                near = nearest(key, BLOCKS, 1)
+                possible = f"did you mean '{near[0]}'?" if near else f"blocks are {', '.join(BLOCKS)}"
+                converter.report(block.key or block.mark, f"unknown block '{key}'; {possible}")
+        parts: dict[str, Any] = {
+            "data": self._data(),
+            "source": self._component("data", _SETTINGS),
+            "architecture": self._component("architecture"),
+            "optimizer": self._component("optimizer"),
+            "schedule": self._schedule(),
+            "loss": self._block("loss", Loss, "cross-entropy"),
+            "regularizers": self._regularizers(),
+            "augmentation": self._block("augmentation", Augmentation, Augmentation()),
+            "training": self._block("training", Training, Training()),
+            "acquisition": None if self._absent("acquisition") else self._component("acquisition"),
+            "search": self._block("search", dict[str, Range], {}),
+            "target": None if self._absent("target") else self._block("target", Target, None),
+        }
+        for key in REQUIRED:
+            if key not in self.node.mapping and not converter.partial:
+                converter.report(self.node.key or self.node.mark, f"recipe '{self.name}' has no {key}")
+        self._check(parts)
+        if converter.problems or any(part is BAD for part in parts.values()):
+            return None
+        return Recipe(name=self.name, **parts, origins=converter.origins, notes=tuple(converter.notes))
+
+    def _absent(self, key: str) -> bool:
+        return key not in self.node.mapping or self.node.mapping[key].value is None
+
+    def _block(self, key: str, kind: Any, default: T) -> T:
+        if key not in self.node.mapping:
+            self._defaults(key, kind)
+            return default
+        value: T = self.converter.value(self.node.mapping[key], kind, key)
+        return value
+
+    def _defaults(self, key: str, kind: Any) -> None:
+        names = getattr(kind, "__struct_fields__", ())
+        self.converter.origins.update({f"{key}.{name}": DEFAULT for name in names} or {key: DEFAULT})
+
+    def _component(self, key: Any, beside: tuple[str, ...] = ()) -> Any:
+        if key not in self.node.mapping:
+            return BAD
+        return self.converter.component(self.node.mapping[key], key, key, beside)
+
+    def _data(self) -> Any:
+        node = self.node.mapping.get("data")
+        if node is None:
+            return BAD
+        known = Node({key: child for key, child in node.mapping.items() if key in _SETTINGS}, node.mark)
+        return self.converter.struct(known, DataSettings, "data", DEFAULT)
+
+    def _schedule(self) -> Any:
+        node = self.node.mapping.get("schedule")
+        if node is None:
+            self._defaults("schedule", Constant)
+            self.converter.origins["schedule.name"] = DEFAULT
+            return Constant()
+        named = name_node(node)
+        if named is None and self.converter.partial and node.mapping:
+            return BAD
+        if named is None:
+            return self.converter.report(node.mark, f"schedule needs a name: {', '.join(SCHEDULES)}")
+        name = self.converter.value(named, Literal[tuple(SCHEDULES)], "schedule.name")
+        return BAD if name is BAD else self.converter.struct(node, SCHEDULES[name], "schedule", DEFAULT, ("name",))
+
+    def _regularizers(self) -> Any:
+        node = self.node.mapping.get("regularizers")
+        if node is None:
+            return ()
+        if not isinstance(node.value, list):
+            return self.converter.report(
+                node.mark, "regularizers must be a list, like [{name: weight-decay, strength: 0.0005}]"
+            )
+        named = [name_node(item) for item in node.items]
+        names = [str(n.value) if n is not None else "" for n in named]
+        paths = [f"regularizers.{name}" if name else f"regularizers[{i}]" for i, name in enumerate(names)]
+        found = [self.converter.component(item, "regularizer", p) for item, p in zip(node.items, paths, strict=True)]
+        for i, item in enumerate(node.items):
+            if names[i] and names[i] in names[:i]:
+                self.converter.report(item.mark, f"regularizer '{names[i]}' stands here twice; keep one")
+        return BAD if any(part is BAD for part in found) else tuple(found)
+
+    def _check(self, parts: dict[str, Any]) -> None:
+        """Report what does not fit together, of the parts that could be read."""
+        training, schedule = parts["training"], parts["schedule"]
+        if training is not BAD:
+            if training.epochs is not None and training.steps is not None:
+                self._report(
+                    "training.steps", "training has both epochs and steps; keep one: null takes the other back"
+                )
+            if training.early_stopping is not None:
+                self._metric("training.early_stopping.monitor", training.early_stopping.monitor, METRICS)
+            if training.best is not None:
+                self._metric("training.best", training.best, METRICS)
+        if isinstance(schedule, Plateau):
+            self._metric("schedule.monitor", schedule.monitor, METRICS)
+        if isinstance(parts["target"], Target):
+            self._metric("target.metric", parts["target"].metric, TARGETS)
+        if parts["regularizers"] is not BAD:
+            self._check_regularizers(parts["regularizers"])
+        if parts["acquisition"] not in (BAD, None) and parts["architecture"] is not BAD:
+            self._check_acquisition(parts["acquisition"], parts["architecture"])
+        if parts["search"] is not BAD:
+            self._check_search(parts["search"])
+
+    def _check_regularizers(self, regularizers: tuple[Component[Any], ...]) -> None:
+        for first, second in combinations(regularizers, 2):
+            for why in _clashes(first, second):
+                self._report(
+                    f"regularizers.{second.name}", f"regularizers '{first.name}' and '{second.name}' {why}; keep one"
+                )
+
+    def _check_acquisition(self, acquisition: Component[Any], architecture: Component[Any]) -> None:
+        assert isinstance(acquisition.spec, AcquisitionSpec)
+        if not {"embeddings", "labeled"} & acquisition.spec.needs:
+            return
+        assert isinstance(architecture.spec, ArchitectureSpec)
+        try:
+            with guarded(f"architecture '{architecture.name}'", ZooError):
+                embeds = architecture.spec.facts(architecture.params).embeddings
+        except ZooError as error:
+            self._report("architecture", error.problem)
+            return
+        if not embeds:
+            self._report(
+                "acquisition",
+                f"acquisition '{acquisition.name}' needs embeddings, which architecture '{architecture.name}' does not give",
+            )
+
+    def _check_search(self, search: dict[str, Range]) -> None:
+        settings = {path for path in self.converter.origins if not path.startswith(("search.", "target."))}
+        for path, values in search.items():
+            if path not in settings and not self.converter.partial:
+                near = nearest(path, settings, 1)
+                self._report(
+                    f"search.{path}", f"unknown setting '{path}'" + (f"; did you mean '{near[0]}'?" if near else "")
+                )
+            numbers = values.low is not None and values.high is not None and values.low < values.high
+            if values.choices is not None if numbers else not values.choices:
+                self._report(f"search.{path}", f"search.{path} needs low < high, or choices")
+
+    def _metric(self, path: str, metric: str, known: tuple[str, ...]) -> None:
+        if metric not in known:
+            near = nearest(metric, known, 1)
+            possible = f"did you mean '{near[0]}'?" if near else f"metrics are {', '.join(known)}"
+            self._report(path, f"{path} must be a metric, got '{metric}' instead; {possible}")
+
+    def _report(self, path: str, message: str) -> None:
+        self.converter.report(self._mark(path), message)
+
+    def _mark(self, path: str) -> Mark:
+        """Return where the nearest node on the way to a dotted path stands."""
+        node, rest = self.node, path
+        while rest:
+            if isinstance(node.value, list):
+                found = [item for item in node.items if (named := name_node(item)) and named.value == rest]
+                return found[-1].mark if found else node.mark
+            key = next((key for key in node.mapping if rest == key or rest.startswith(f"{key}.")), None)
+            if key is None:
+                break
+            node, rest = node.mapping[key], rest[len(key) + 1 :]
+        return node.mark
+
+
+def _clashes(first: Component[Any], second: Component[Any]) -> Iterator[str]:
+    one, other = first.spec, second.spec
+    assert isinstance(one, RegularizerSpec) and isinstance(other, RegularizerSpec)
+    if one.rewrites_targets and other.rewrites_targets:
+        yield "both rewrite the targets"
+    if one.replaces_loss and other.replaces_loss:
+        yield "both have a loss of their own"
+    if second.name in one.conflicts or first.name in other.conflicts:
+        yield "exclude each other"
+
+
+def absolute_paths(recipe: Recipe) -> Recipe:
+    """Return the recipe with the path of its data source made absolute, so that it means the same in any folder."""
+    from pathlib import Path
+
+    params: Any = recipe.source.params
+    path = getattr(params, "path", None)
+    if not isinstance(path, str) or not path:
+        return recipe
+    params = msgspec.structs.replace(params, path=str(Path(path).expanduser().absolute()))
+    source: Component[Any] = Component(recipe.source.spec, recipe.source.name, params, recipe.source.provenance)
+    return msgspec.structs.replace(recipe, source=source)
