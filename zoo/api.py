@@ -56,11 +56,14 @@ def train(
 
 
 def resume(run: str | Path, *, device: str = "auto", on_event: Callable[[Event], None] | None = None) -> Run:
-    """Go on with a run that was stopped, bit by bit as if it had not been, and return it."""
+    """Go on with a run that was stopped, bit by bit as if it had not been, and return it; a finished one as it is."""
     from zoo.training.run import find_run
     from zoo.training.session import Session
 
-    return _drive(Session.resume(find_run(run).path, catalog=catalog(), device=device), on_event)
+    found = find_run(run)
+    if found.summary is not None:
+        return found
+    return _drive(Session.resume(found.path, catalog=catalog(), device=device), on_event)
 
 
 def dry_run(recipe: str | Recipe, *overrides: str, data: str | None = None, device: str = "auto") -> DryRun:

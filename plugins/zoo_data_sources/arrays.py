@@ -42,7 +42,10 @@ def build(params: Npz) -> SourceData:
     for split, labels in values.items():
         extra = np.setdiff1d(labels, known)
         if len(extra):
-            raise DataError(f"y_{found[split]} of {path} has labels without a class: {extra.tolist()[:10]}", possible=", ".join(classes))
+            raise DataError(
+                f"y_{found[split]} of {path} has labels without a class: {extra.tolist()[:10]}",
+                possible=", ".join(classes),
+            )
         splits[split] = SourceSplit(ArrayImages(pixels[split]), np.searchsorted(known, labels).astype(np.int64))
     return SourceData(classes, splits)
 
@@ -58,7 +61,9 @@ def _load(path: Path) -> dict[str, NDArray[Any]]:
     except FileNotFoundError:
         raise DataError(f"there is no file {path}", hint="data.path=FILE.npz, relative to the current folder") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(f"cannot read {path}: {error}", possible="a file that numpy.savez wrote, without objects") from error
+        raise DataError(
+            f"cannot read {path}: {error}", possible="a file that numpy.savez wrote, without objects"
+        ) from error
 
 
 def images(array: NDArray[Any], name: str) -> NDArray[Any]:
@@ -72,7 +77,9 @@ def images(array: NDArray[Any], name: str) -> NDArray[Any]:
     elif array.ndim == 4 and array.shape[1] <= CHANNELS:
         shaped = array
     else:
-        raise DataError(f"{name} has shape {array.shape}", possible="(N, H, W), (N, H, W, C), (N, C, H, W), or (N, L) for signals")
+        raise DataError(
+            f"{name} has shape {array.shape}", possible="(N, H, W), (N, H, W, C), (N, C, H, W), or (N, L) for signals"
+        )
     if not array.size:
         raise DataError(f"{name} is empty")
     if array.dtype == np.bool_:
@@ -81,7 +88,10 @@ def images(array: NDArray[Any], name: str) -> NDArray[Any]:
         return shaped.astype(np.uint8)
     if array.dtype.kind == "f" and np.isfinite(array).all():
         return shaped.astype(np.float32)
-    raise DataError(f"{name} has values of type {array.dtype} that are out of range", possible="whole numbers 0 … 255, or finite floats")
+    raise DataError(
+        f"{name} has values of type {array.dtype} that are out of range",
+        possible="whole numbers 0 … 255, or finite floats",
+    )
 
 
 def _labels(arrays: Arrays, key: str, count: int, path: Path) -> NDArray[Any]:
@@ -92,7 +102,8 @@ def _labels(arrays: Arrays, key: str, count: int, path: Path) -> NDArray[Any]:
         labels = labels[:, 0]
     if labels.shape != (count,) or labels.dtype.kind not in "iubU":
         raise DataError(
-            f"{key} of {path} has {labels.dtype} of shape {arrays[key].shape}", possible=f"{count} whole numbers or names"
+            f"{key} of {path} has {labels.dtype} of shape {arrays[key].shape}",
+            possible=f"{count} whole numbers or names",
         )
     return labels.astype(np.int64) if labels.dtype.kind in "iub" else labels
 

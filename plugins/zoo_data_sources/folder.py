@@ -37,12 +37,15 @@ def _read(root: Path, channels: int) -> SourceData:
     folders = split_folders(root) or {"train": [root]}
     if "train" not in folders:
         there = ", ".join(f"{place.name}/" for places in folders.values() for place in places)
-        raise DataError(f"{root} has {there} and no train/ folder of class folders", possible="train/, validation/ and test/")
+        raise DataError(
+            f"{root} has {there} and no train/ folder of class folders", possible="train/, validation/ and test/"
+        )
     splits: dict[str, dict[str, list[str]]] = {}
     for name, places in folders.items():
         if len(places) > 1:
             raise DataError(
-                f"{root} has more than one {name} folder: {', '.join(place.name for place in places)}", possible="one of them"
+                f"{root} has more than one {name} folder: {', '.join(place.name for place in places)}",
+                possible="one of them",
             )
         splits[name] = _class_files(root, places[0])
     classes = tuple(sorted(splits["train"]))

@@ -51,7 +51,9 @@ def torchvision(path: Path) -> str | None:
 
 def torchvision_names(path: Path) -> list[str]:
     """Return the datasets of torchvision whose files are below this root folder, packed or unpacked."""
-    return [name for name, file in TORCHVISION_FILES.items() if (path / file).is_file() or (path / f"{file}.gz").is_file()]
+    return [
+        name for name, file in TORCHVISION_FILES.items() if (path / file).is_file() or (path / f"{file}.gz").is_file()
+    ]
 
 
 def subfolders(path: Path) -> list[Path]:

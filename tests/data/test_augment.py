@@ -23,7 +23,9 @@ def draws(count: int = 6) -> Draws:
 
 def drawn(**values: float) -> Tensor:
     """Return draws `(1, 7)` that give each change the share -1 … 1 of its range named here, and no flip."""
-    return torch.tensor([[(values.get(name, 0.0) + 1) / 2 if "flip" not in name else values.get(name, 0.9) for name in COLUMNS]])
+    return torch.tensor(
+        [[(values.get(name, 0.0) + 1) / 2 if "flip" not in name else values.get(name, 0.9) for name in COLUMNS]]
+    )
 
 
 def smooth(height: int, width: int) -> Tensor:
@@ -54,8 +56,12 @@ def test_draws_at_their_middle_change_nothing() -> None:
 @pytest.mark.parametrize(
     "values", [{"rotation": 1}, {"rotation": -0.4}, {"zoom": 0.9}, {"shear": 1}, {"shift_x": 1, "shift_y": -0.5}, None]
 )
-def test_an_affine_change_is_that_of_torchvision_on_oblong_images_too(size: tuple[int, int], values: dict[str, float] | None) -> None:
-    values = values if values is not None else {"rotation": 0.7, "zoom": -0.5, "shear": 0.8, "shift_x": 0.4, "shift_y": 0.3}
+def test_an_affine_change_is_that_of_torchvision_on_oblong_images_too(
+    size: tuple[int, int], values: dict[str, float] | None
+) -> None:
+    values = (
+        values if values is not None else {"rotation": 0.7, "zoom": -0.5, "shear": 0.8, "shift_x": 0.4, "shift_y": 0.3}
+    )
     height, width = size
     images = smooth(height, width)
     ours = warp(images, matrices(ALL, drawn(**values), size))

@@ -121,10 +121,14 @@ def test_normalisation_is_measured_on_train_only(dataset: Prepare, tmp_path: Pat
     data = dataset("npz", path=str(save_arrays(tmp_path / "a.npz", **test)))
     scaled = data.splits["train"].samples / 255
     assert data.mean == pytest.approx([scaled.mean()]) and data.std == pytest.approx([scaled.std()])
-    given = dataset("npz", DataSettings(normalization=Normalization(mean=[0.5], std=[0.25])), path=str(tmp_path / "a.npz"))
+    given = dataset(
+        "npz", DataSettings(normalization=Normalization(mean=[0.5], std=[0.25])), path=str(tmp_path / "a.npz")
+    )
     assert (given.mean, given.std) == ((0.5,), (0.25,))
     with pytest.raises(DataError, match="has 2 means and 1 deviations"):
-        dataset("npz", DataSettings(normalization=Normalization(mean=[0.5, 1], std=[0.25])), path=str(tmp_path / "a.npz"))
+        dataset(
+            "npz", DataSettings(normalization=Normalization(mean=[0.5, 1], std=[0.25])), path=str(tmp_path / "a.npz")
+        )
 
 
 def test_normalisation_of_files_is_the_same_from_memory_and_from_the_stream(dataset: Prepare, photos: Path) -> None:

@@ -26,7 +26,12 @@ def test_ids_follow_content_and_repeats_are_numbered_in_canonical_order() -> Non
 
 def test_shape_and_type_are_part_of_an_arrays_content() -> None:
     flat = np.zeros((1, 1, 2, 6), dtype=np.uint8)
-    forms = (flat, flat.reshape(1, 1, 3, 4), flat.reshape(1, 3, 2, 2), flat.reshape(1, 1, 2, 6)[..., :3].astype(np.float32))
+    forms = (
+        flat,
+        flat.reshape(1, 1, 3, 4),
+        flat.reshape(1, 3, 2, 2),
+        flat.reshape(1, 1, 2, 6)[..., :3].astype(np.float32),
+    )
     assert len({image_ids(ArrayImages(form))[0] for form in forms}) == 4
 
 

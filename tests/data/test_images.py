@@ -31,7 +31,9 @@ def test_every_format_is_told_by_content_whatever_the_suffix(tmp_path: Path, for
     assert np.abs(pixels.astype(int) - GRADIENT.transpose(2, 0, 1)).mean() < 12
 
 
-@pytest.mark.parametrize("head", [b"", b"BM is how this text begins, not a bitmap", b"P1 text", b"RIFF    WAVE", b"%PDF-1.7"])
+@pytest.mark.parametrize(
+    "head", [b"", b"BM is how this text begins, not a bitmap", b"P1 text", b"RIFF    WAVE", b"%PDF-1.7"]
+)
 def test_other_content_is_no_image(tmp_path: Path, head: bytes) -> None:
     path = tmp_path / "note"
     path.write_bytes(head)
@@ -54,7 +56,9 @@ def test_exif_orientation_is_applied_once(tmp_path: Path, orientation: int, form
         stored = stored.transpose(images._TRANSPOSE[inverse])
     exif = Image.Exif()
     exif[0x0112] = orientation
-    path = save(tmp_path / "photo", stored, format=format, exif=exif, **({"quality": 95} if format in {"JPEG", "WEBP"} else {}))
+    path = save(
+        tmp_path / "photo", stored, format=format, exif=exif, **({"quality": 95} if format in {"JPEG", "WEBP"} else {})
+    )
     pixels = decode(path, channels=3).transpose(1, 2, 0).astype(int)
     assert pixels.shape == upright.shape
     assert np.abs(pixels - upright).mean() < 8
@@ -145,7 +149,9 @@ def test_too_many_pixels_are_refused_and_many_pass_without_a_warning(tmp_path: P
 
 
 def test_a_broken_exif_block_is_no_obstacle(tmp_path: Path) -> None:
-    path = save(tmp_path / "exif.jpg", Image.fromarray(GRADIENT), exif=b"Exif\x00\x00II*\x00\x08\x00\x00\x00\xff\xffgarbage")
+    path = save(
+        tmp_path / "exif.jpg", Image.fromarray(GRADIENT), exif=b"Exif\x00\x00II*\x00\x08\x00\x00\x00\xff\xffgarbage"
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert decode(path, channels=3).shape == (3, 48, 64)

@@ -66,7 +66,9 @@ def test_memory_stream_and_any_number_of_workers_give_the_same_bits(dataset: Pre
         resumed, reference = (joined(each.training(3, 1, start=5)) for each in (streamed, loader(data, batch_size=5)))
         assert all(map(torch.equal, resumed, reference))
         streamed.close()
-        assert torch.equal(next(streamed.training(3, 0)).samples, expected[0][2][: len(next(streamed.training(3, 0)).samples)])
+        assert torch.equal(
+            next(streamed.training(3, 0)).samples, expected[0][2][: len(next(streamed.training(3, 0)).samples)]
+        )
         streamed.close()
 
 

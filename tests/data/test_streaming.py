@@ -42,7 +42,7 @@ def test_a_pass_that_is_left_early_does_not_leak_into_the_next(images: FileImage
     stream = Stream(images, SIZE, workers=2)
     first = [np.array([i]) for i in range(36)]
     next(stream.batches(first))
-    (batch, _), = stream.batches([np.array([9, 8])])
+    ((batch, _),) = stream.batches([np.array([9, 8])])
     assert np.array_equal(batch.numpy(), decode_all(images, np.array([9, 8]), SIZE, 0))
     stream.close()
 

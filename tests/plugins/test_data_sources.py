@@ -73,7 +73,11 @@ def test_no_parameter_takes_the_name_of_a_setting() -> None:
 def test_digits_are_the_1797_of_scikit_learn_in_60_20_20() -> None:
     data, original = build("digits"), load_digits()
     assert data.classes == tuple("0123456789")
-    assert {name: len(split.labels) for name, split in data.splits.items()} == {"train": 1078, "validation": 360, "test": 359}
+    assert {name: len(split.labels) for name, split in data.splits.items()} == {
+        "train": 1078,
+        "validation": 360,
+        "test": 359,
+    }
     assert array(data, "train").dtype == np.uint8 and array(data, "train").shape[1:] == (1, 8, 8)
     rows = {image.tobytes(): label for image, label in zip(original.images, original.target, strict=True)}
     together = np.concatenate([array(data, name) for name in data.splits])
@@ -227,7 +231,10 @@ def test_class_names_of_arrays(tmp_path: Path) -> None:
         ({"x_train": DIGITS.astype(int) * 9, "y_train": TARGETS}, "out of range"),
         ({"x_train": np.full((60, 4, 4), np.nan), "y_train": TARGETS}, "out of range"),
         ({"x_train": np.zeros((0, 4, 4)), "y_train": np.zeros(0, int)}, "is empty"),
-        ({"x_train": DIGITS, "y_train": TARGETS, "x_test": DIGITS[:1], "y_test": [10]}, r"labels without a class: \[10\]"),
+        (
+            {"x_train": DIGITS, "y_train": TARGETS, "x_test": DIGITS[:1], "y_test": [10]},
+            r"labels without a class: \[10\]",
+        ),
         ({"x_train": DIGITS, "y_train": TARGETS, "classes": np.array(["a"])}, "labels without a class"),
         ({"x_train": DIGITS, "y_train": TARGETS, "classes": np.arange(10)}, "distinct strings"),
         ({"x_train": np.array([{}] * 60, dtype=object), "y_train": TARGETS}, "cannot read .*Object arrays"),
@@ -328,10 +335,15 @@ def test_mnist_reads_the_same_from_both_layouts(test_data: Path, tmp_path: Path)
                 header = struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
                 (raw / f"{prefix}-{kind}-ubyte").write_bytes(header + values.tobytes())
     npz, torchvision = (
-        prepared(name, DataSettings(), path=path) for name, path in (("npz", str(test_data / "mnist.npz")), ("torchvision", str(tmp_path)))
+        prepared(name, DataSettings(), path=path)
+        for name, path in (("npz", str(test_data / "mnist.npz")), ("torchvision", str(tmp_path)))
     )
     assert npz.fingerprint == torchvision.fingerprint
-    assert {name: len(split) for name, split in npz.splits.items()} == {"train": 54_000, "validation": 6_000, "test": 10_000}
+    assert {name: len(split) for name, split in npz.splits.items()} == {
+        "train": 54_000,
+        "validation": 6_000,
+        "test": 10_000,
+    }
 
 
 @pytest.mark.slow

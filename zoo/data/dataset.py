@@ -107,7 +107,8 @@ def prepare(
         )
         notes.insert(0, why)
     prepared = {
-        name: Split(name, data.splits[name if name in data.splits else "train"].images, *part) for name, part in parts.items()
+        name: Split(name, data.splits[name if name in data.splits else "train"].images, *part)
+        for name, part in parts.items()
     }
     count = images.channels
     mean, std = _normalization(settings, prepared, count, size, notes)
@@ -137,7 +138,9 @@ def _with_channels(data: SourceData, channels: int | None) -> SourceData:
     changed: dict[str, SourceSplit] = {}
     for name, split in data.splits.items():
         if isinstance(split.images, ArrayImages):
-            raise DataError(f"the images have {split.images.channels} channels", possible=f"{channels}, as in the run's data")
+            raise DataError(
+                f"the images have {split.images.channels} channels", possible=f"{channels}, as in the run's data"
+            )
         changed[name] = SourceSplit(replace(split.images, channels=channels), split.labels)
     return SourceData(data.classes, changed)
 
@@ -197,7 +200,9 @@ def _cut_off(parts: Parts, name: str, fraction: float, settings: DataSettings, n
         )
     parts[name] = (samples[mask], labels[mask])
     parts["train"] = (samples[~mask], labels[~mask])
-    notes.append(f"{name}: {mask.sum()} of {len(samples)} images cut from train, stratified, split_seed {settings.split_seed}")
+    notes.append(
+        f"{name}: {mask.sum()} of {len(samples)} images cut from train, stratified, split_seed {settings.split_seed}"
+    )
 
 
 def _check(names: Sequence[str], parts: Parts, *, known: bool) -> None:
@@ -209,7 +214,9 @@ def _check(names: Sequence[str], parts: Parts, *, known: bool) -> None:
         counts = np.bincount(parts["train"][1], minlength=len(names))
         empty = [repr(name) for name, count in zip(names, counts, strict=True) if count == 0]
         if empty:
-            raise DataError(f"train has no images of class {', '.join(empty)}", hint="add images, or choose data.classes")
+            raise DataError(
+                f"train has no images of class {', '.join(empty)}", hint="add images, or choose data.classes"
+            )
     for split, (samples, _) in parts.items():
         if not len(samples):
             raise DataError(f"split {split} has no images of the classes {', '.join(map(repr, names))}")
@@ -244,12 +251,15 @@ def _normalization(
     if isinstance(given, Normalization):
         if not len(given.mean) == len(given.std) == channels:
             raise DataError(
-                f"normalization has {len(given.mean)} means and {len(given.std)} deviations", possible=f"{channels} of each"
+                f"normalization has {len(given.mean)} means and {len(given.std)} deviations",
+                possible=f"{channels} of each",
             )
         return tuple(given.mean), tuple(given.std)
     train = parts.get("train")
     if train is None:
-        raise DataError("normalization cannot be measured without a train split", hint="data.normalization={mean: …, std: …}")
+        raise DataError(
+            "normalization cannot be measured without a train split", hint="data.normalization={mean: …, std: …}"
+        )
     if not isinstance(train.images, FileImages):
         pixels = train.pixels(size, 0)
         if pixels.dtype == np.float32:
@@ -260,7 +270,9 @@ def _normalization(
     chosen = np.arange(len(train))
     if len(train) > MEASURED:
         nothing = np.zeros_like(train.labels)
-        chosen = np.flatnonzero(splits.subset(nothing, train.samples, MEASURED, seed=settings.split_seed, name="normalization"))
+        chosen = np.flatnonzero(
+            splits.subset(nothing, train.samples, MEASURED, seed=settings.split_seed, name="normalization")
+        )
         notes.append(f"mean and deviation measured on {MEASURED} of {len(train)} training images")
     if _decoded_bytes(parts, channels, size) <= settings.memory_limit * 2**20:
         pixels = train.pixels(size, settings.workers)

@@ -9,7 +9,27 @@ HEAD = 32  # bytes that `image_format` wants to see
 
 # Suffixes whose files are taken for images whatever they hold, so that a damaged image is named and never skipped.
 SUFFIXES = frozenset(
-    [".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".heic", ".heif", ".avif", ".jp2"]
+    [
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".gif",
+        ".bmp",
+        ".dib",
+        ".webp",
+        ".tif",
+        ".tiff",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".pnm",
+        ".heic",
+        ".heif",
+        ".avif",
+        ".jp2",
+    ]
 )
 
 READABLE = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM")

@@ -102,7 +102,8 @@ def _eight_bits(image: Image.Image, format: str, path: Path) -> Image.Image:
         return Image.fromarray(((wide + 128) // 257).astype(np.uint8))
     if image.mode == "I":
         raise ImageError(
-            f"{path} has 32-bit integer pixels, whose range is not defined", possible="8 or 16 bits, or floats in [0, 1]"
+            f"{path} has 32-bit integer pixels, whose range is not defined",
+            possible="8 or 16 bits, or floats in [0, 1]",
         )
     if image.mode == "F":
         values = np.asarray(image)

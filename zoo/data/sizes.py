@@ -30,11 +30,17 @@ def choose_size(
     if asked != "auto":
         if asked < min_size:
             raise DataError(
-                f"image size {asked} px is too small: {needs}", possible=f"{min_size} … 4096", hint=f"data.image_size={min_size}"
+                f"image size {asked} px is too small: {needs}",
+                possible=f"{min_size} … 4096",
+                hint=f"data.image_size={min_size}",
             )
         return (asked, asked), f"images of {asked}×{asked} px, as asked"
     if isinstance(images, FileImages):
-        size, why = (preferred_size, f"the preferred size of {architecture}") if preferred_size else (DEFAULT, "the default for files")
+        size, why = (
+            (preferred_size, f"the preferred size of {architecture}")
+            if preferred_size
+            else (DEFAULT, "the default for files")
+        )
         if size < min_size:
             size, why = min_size, f"the minimum of {architecture}"
         return (size, size), f"images of {size}×{size} px, {why}"
@@ -43,7 +49,10 @@ def choose_size(
         return (height, width), f"images of {height}×{width} px, their own size"
     scale = min_size / min(height, width)
     raised = (max(min_size, round(height * scale)), max(min_size, round(width * scale)))
-    return raised, f"images of {raised[0]}×{raised[1]} px, raised from {height}×{width} to the minimum of {architecture}"
+    return (
+        raised,
+        f"images of {raised[0]}×{raised[1]} px, raised from {height}×{width} to the minimum of {architecture}",
+    )
 
 
 def _signal(size: Size, asked: int | Literal["auto"], min_size: int, needs: str) -> tuple[Size, str]:

@@ -116,7 +116,9 @@ def refuse(problems: Sequence[str]) -> None:
     if problems:
         more = [f"… and {len(problems) - LISTED} more"] if len(problems) > LISTED else []
         listed = "\n    ".join([*problems[:LISTED], *more])
-        raise DataError(f"{len(problems)} images do not decode:\n    {listed}", hint="repair the files, or take them out")
+        raise DataError(
+            f"{len(problems)} images do not decode:\n    {listed}", hint="repair the files, or take them out"
+        )
 
 
 class _Files(Dataset[Any]):
@@ -162,13 +164,19 @@ def _start_worker(_: int) -> None:
 def _started_quietly() -> Iterator[None]:
     """Start workers without the advice that torch and Python give, and without torch's handler of ended children.
 
-    That handler raises from whatever line the program is at; without it `next` finds an ended worker within 5 seconds.
+    That handler raises from whatever line the program is at; without it `next` finds an ended worker within 5 seconds. A SIGINT
+    that comes meanwhile waits, so that it does not end a worker which has not yet learnt to ignore it.
     """
+    masked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
     watches = hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGCHLD) if watches else None
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "This DataLoader will create")
-        warnings.filterwarnings("ignore", ".*use of fork", DeprecationWarning)
-        yield
-    if handler is not None:
-        signal.signal(signal.SIGCHLD, handler)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "This DataLoader will create")
+            warnings.filterwarnings("ignore", ".*use of fork", DeprecationWarning)
+            yield
+    finally:
+        if handler is not None:
+            signal.signal(signal.SIGCHLD, handler)
+        if masked is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, masked)

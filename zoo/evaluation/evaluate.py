@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 import msgspec
 
-from zoo.data.dataset import prepare
+from zoo.data.dataset import Dataset, prepare
 from zoo.data.ids import content_ids
 from zoo.data.loader import Loader
 from zoo.errors import UnknownNameError
-from zoo.evaluation.classifier import load
+from zoo.evaluation.classifier import Classifier, load
 from zoo.evaluation.metrics import summarize
-from zoo.evaluation.predictions import predict
+from zoo.evaluation.predictions import Predictions, predict
 from zoo.plugins import Catalog
-from zoo.recipe import Normalization
+from zoo.recipe import Normalization, Recipe
 from zoo.registry import Registry
 from zoo.storage import make_folder
 from zoo.training.events import Evaluating
@@ -33,18 +33,41 @@ def evaluate(
 ) -> dict[str, Any]:
     """Return {run, split, samples, loss, accuracy, balanced_accuracy, macro_f1, top5, classes} of the best weights.
 
-    `data` names other data: a path or a data source. Each use of a test split is written to the run's ledger. Raises
-    UnknownNameError for a split that the data does not have, DataError for classes that the run does not know.
+    `data` names other data, a path or a data source; where that has one split only, `split` is "all" of it. Each use of test,
+    and of other data, is written to the run's ledger. Raises UnknownNameError for a split that the data does not have,
+    DataError for classes that the run does not know.
     """
     classifier = load(run, device=device, catalog=catalog)
     recipe = classifier.recipe
     if data is not None:
-        registry = Registry.load(catalog, run.path / "recipe.yaml")
-        recipe = registry.resolve(run.recipe_name, data=data)
-    normalization = Normalization(**run.manifest["normalization"])
-    settings = msgspec.structs.replace(recipe.data, normalization=normalization, image_size="auto")
-    dataset = prepare(
-        settings,
+        recipe = Registry.load(catalog, run.path / "recipe.yaml").resolve(run.recipe_name, data=data)
+    dataset = _prepared(classifier, recipe, own=data is None)
+    source = split
+    if data is not None and list(dataset.splits) == ["train"] and split == "test":
+        split, source = "all", "train"
+    if source not in dataset.splits:
+        raise UnknownNameError("split", split, dataset.splits)
+    predictions = _drive(_predict(classifier, recipe, dataset, source), progress)
+    if split == "test" or data is not None:
+        run.record_test_access("zoo eval" + (f" --data {data}" if data else ""), len(predictions))
+    if data is None:
+        make_folder(run.path / "predictions")
+        predictions.save(
+            run.path / "predictions" / f"{split}.npz", content_ids(dataset.splits[source]), dataset.classes
+        )
+    return {
+        "run": str(run.path),
+        "split": split,
+        "samples": len(predictions),
+        **summarize(predictions, dataset.classes),
+    }
+
+
+def _prepared(classifier: Classifier, recipe: Recipe, *, own: bool) -> Dataset:
+    """Return the data in the run's form; the run's own is cut as it was for training, other data is taken as it is."""
+    normalization = Normalization(**classifier.run.manifest["normalization"])
+    return prepare(
+        msgspec.structs.replace(recipe.data, normalization=normalization),
         recipe.source,
         min_size=1,
         preferred_size=None,
@@ -52,9 +75,13 @@ def evaluate(
         classes=classifier.classes,
         size=classifier.size,
         channels=classifier.channels,
+        cut=own,
     )
-    if split not in dataset.splits:
-        raise UnknownNameError("split", split, dataset.splits)
+
+
+def _predict(
+    classifier: Classifier, recipe: Recipe, dataset: Dataset, split: str
+) -> Generator[Evaluating, None, Predictions]:
     loader = Loader(
         dataset,
         split,
@@ -63,30 +90,29 @@ def evaluate(
         workers=recipe.data.workers,
         memory_limit=recipe.data.memory_limit,
     )
-    steps = predict(
-        classifier.network,
-        loader,
-        classifier.preprocess,
-        split=split,
-        device=classifier.device,
-        precision=classifier.precision,
-    )
     try:
-        while True:
+        return (
+            yield from predict(
+                classifier.network,
+                loader,
+                classifier.preprocess,
+                split=split,
+                device=classifier.device,
+                precision=classifier.precision,
+            )
+        )
+    finally:
+        loader.close()
+
+
+def _drive(
+    steps: Generator[Evaluating, None, Predictions], progress: Callable[[Evaluating], None] | None
+) -> Predictions:
+    while True:
+        try:
             event = next(steps)
-            if progress is not None:
-                progress(event)
-    except StopIteration as stop:
-        predictions = stop.value
-    loader.close()
-    if split == "test":
-        run.record_test_access("zoo eval" + (f" --data {data}" if data else ""), len(predictions))
-    if data is None:
-        make_folder(run.path / "predictions")
-        predictions.save(run.path / "predictions" / f"{split}.npz", content_ids(dataset.splits[split]), dataset.classes)
-    return {
-        "run": str(run.path),
-        "split": split,
-        "samples": len(predictions),
-        **summarize(predictions, dataset.classes),
-    }
+        except StopIteration as stop:
+            predictions: Predictions = stop.value
+            return predictions
+        if progress is not None:
+            progress(event)

@@ -74,9 +74,7 @@ def repeatable(training: Training, threads: int) -> Iterator[Inexact]:
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(training.deterministic, warn_only=True)
     cudnn.benchmark = not training.deterministic
-    deterministic.fill_uninitialized_memory = (
-        False  # a debugging aid that costs a write of every new tensor
-    )
+    deterministic.fill_uninitialized_memory = False  # a debugging aid that costs a write of every new tensor
     try:
         with _collected(inexact):
             yield inexact

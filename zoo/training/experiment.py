@@ -65,8 +65,9 @@ class Experiment:
     def evaluation_network(self) -> nn.Module:
         """Return the model to evaluate, finished, with logits `(B, number of classes)`."""
         model = self.regularizers.evaluation_model(self.model)
-        batches = (self.preprocess.evaluate(b.images) for b in self.train.evaluation())
-        self.regularizers.finalize(model, batches)
+        self.regularizers.finalize(
+            model, lambda: (self.preprocess.evaluate(batch.images) for batch in self.train.evaluation())
+        )
         return with_head(model, self.recipe)
 
     def state_dict(self) -> dict[str, Any]:

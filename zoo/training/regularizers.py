@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -96,9 +96,10 @@ class Regularizers:
             model = regularizer.evaluation_model(model)
         return model
 
-    def finalize(self, model: nn.Module, batches: Iterable[Tensor]) -> None:
+    def finalize(self, model: nn.Module, batches: Callable[[], Iterable[Tensor]]) -> None:
+        """Let each regularizer finish the evaluation model; `batches()` gives the training batches from their start."""
         for _, regularizer in self._named:
-            regularizer.finalize(model, batches)
+            regularizer.finalize(model, batches())
 
     def state_dict(self) -> dict[str, Any]:
         return {name: regularizer.state_dict() for name, regularizer in self._named}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+
 from zoo.recipe import Constant, Cosine, OneCycle, Plateau, Schedule, Step
 
 

@@ -40,7 +40,7 @@ class Session:
         self.threads = threads
         self.progress = Progress(x.device)
         self.notes = x.notes
-        self.finished = False
+        self._opened_at = run.checkpoints.index().last
         self._saved_at = time.monotonic()
         self._seconds = 0.0
 
@@ -59,19 +59,18 @@ class Session:
 
     @classmethod
     def resume(cls, run: Path, *, catalog: Catalog, device: str = "auto") -> Session:
-        """Return a session that goes on where the run stopped; a finished run only reports.
+        """Return a session that goes on where the run stopped.
 
-        What differs from the first execution is noted, and marks the run `exact: false`.
+        What differs from the first execution is noted, and marks the run `exact: false`. Raises RunError for a finished run.
         """
         here = Run(run)
+        if here.summary is not None:
+            raise RunError(f"{here.path} is finished", hint=f"zoo runs {here.path}")
         manifest = here.manifest
         recipe = stored_recipe(here, catalog)
         before = manifest["environment"]
         threads = int(before["threads"])
         session = cls(here, build(recipe, device=device), catalog, threads)
-        session.finished = here.summary is not None
-        if session.finished:
-            return session
         if list(session.experiment.dataset.classes) != manifest["classes"]:
             raise RunError(
                 f"the data of {here.path} has other classes now: {', '.join(session.experiment.dataset.classes)}",
@@ -97,9 +96,6 @@ class Session:
 
         SIGINT and SIGTERM end it after the step in progress with a checkpoint and Interrupted.
         """
-        if self.finished:
-            yield Finished(summary=self.run.summary or {})
-            return
         training = self.experiment.recipe.training
         with self._locked(), repeatable(training, self.threads) as inexact, caught_signals() as caught:
             try:
@@ -117,7 +113,7 @@ class Session:
     def _events(self, inexact: Inexact, caught: Callable[[], int]) -> Iterator[Event]:
         x, progress = self.experiment, self.progress
         last = self.run.checkpoints.index().last
-        if (last.step if last else 0) != progress.step:
+        if last != self._opened_at:
             raise RunLockedError(
                 f"{self.run.path} has moved on in another process", hint=f"zoo train --resume {self.run.path}"
             )
@@ -215,7 +211,6 @@ class Session:
             storage.write_json(self.run.path / "manifest.json", manifest)
             storage.write_json(self.run.path / "summary.json", summary)
             self.catalog.notify("zoo_run_finished", run=self.run, summary=summary)
-        self.finished = True
         yield Finished(summary=summary)
 
     def _started(self) -> Started:

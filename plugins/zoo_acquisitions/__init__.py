@@ -1,0 +1,1 @@
+"""First-party acquisition strategies, as a plugin like any other."""

@@ -1,0 +1,1 @@
+"""First-party architectures, as a plugin like any other."""

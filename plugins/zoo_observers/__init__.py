@@ -1,0 +1,1 @@
+"""First-party observers of a run, as a plugin like any other."""

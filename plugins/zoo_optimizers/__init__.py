@@ -1,0 +1,1 @@
+"""First-party optimizers, as a plugin like any other."""

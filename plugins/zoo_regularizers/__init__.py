@@ -1,0 +1,1 @@
+"""First-party regularizers, as a plugin like any other."""

@@ -1,0 +1,48 @@
+"""From a strategy to the samples asked for: the one place where scores become positions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from zoo.bases import BatchStrategy, Pool, ScoreStrategy
+from zoo.errors import ComponentError
+from zoo.training.randomness import uniform_ids
+
+
+def select(strategy: ScoreStrategy | BatchStrategy, pool: Pool, k: int, *, block: int = 4096) -> list[int]:
+    """Return k distinct positions of the pool, best first.
+
+    Scores are computed block by block; ties are broken by a draw that depends on (seed, round, sample id), so that the same
+    ids are chosen in whatever order the pool stands. Raises ComponentError for k above the pool's size, for a score that is
+    not a number, and for a batch strategy that repeats or leaves out positions.
+    """
+    if not 0 < k <= len(pool):
+        raise ComponentError(f"cannot ask for {k} of {len(pool)} samples", possible=f"1 … {len(pool)}")
+    if isinstance(strategy, BatchStrategy):
+        return _checked(strategy.select(pool, k), len(pool), k, strategy)
+    scores = torch.cat([torch.as_tensor(strategy.score(part, pool)).double().cpu() for part in pool.blocks(block)])
+    if scores.shape != (len(pool),):
+        raise ComponentError(f"{_name(strategy)} must give one score per sample, got {tuple(scores.shape)} instead")
+    if bool(scores.isnan().any()):
+        raise ComponentError(
+            f"{_name(strategy)} gave scores that are not numbers for {int(scores.isnan().sum())} samples"
+        )
+    ties = uniform_ids(pool.seed, "ties", pool.round, pool.ids)[:, 0]
+    by_tie = torch.argsort(ties, stable=True)
+    ranked = by_tie[torch.argsort(scores[by_tie], descending=True, stable=True)]
+    return [int(position) for position in ranked[:k]]
+
+
+def _checked(positions: Sequence[int], size: int, k: int, strategy: BatchStrategy) -> list[int]:
+    chosen = [int(position) for position in positions]
+    if len(chosen) != k or len(set(chosen)) != k or not all(0 <= position < size for position in chosen):
+        raise ComponentError(
+            f"{_name(strategy)} must choose {k} distinct positions below {size}, got {chosen!r:.80} instead"
+        )
+    return chosen
+
+
+def _name(strategy: object) -> str:
+    return type(strategy).__name__

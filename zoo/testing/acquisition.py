@@ -1,0 +1,113 @@
+"""Checks of acquisition strategies, on a pool of forty samples."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+
+from zoo.active.selection import select
+from zoo.bases import BatchStrategy, ScoreStrategy
+from zoo.components import AcquisitionSpec, Component
+from zoo.testing.pool import Fields, MemoryPool
+from zoo.training.randomness import uniform
+
+SIZE, CLASSES, PASSES, WIDTH, MEMBERS = 40, 5, 6, 8, 3
+
+
+def _noise(name: str, *shape: int) -> torch.Tensor:
+    rows = shape[0]
+    columns = torch.Size(shape[1:]).numel()
+    return 4 * uniform(0, name, 0, torch.arange(rows), columns).view(*shape) - 2
+
+
+def _fields() -> Fields:
+    logits = _noise("logits", SIZE, CLASSES)
+    return {
+        "logits": logits,
+        "log_probabilities": logits.log_softmax(1),
+        "mc_log_probabilities": _noise("passes", SIZE, PASSES, CLASSES).log_softmax(2),
+        "embeddings": _noise("embeddings", SIZE, WIDTH).half(),
+        "committee": _noise("committee", SIZE, MEMBERS, CLASSES).log_softmax(2),
+    }
+
+
+def _pool(component: Component[Any], *, seed: int = 0, round: int = 0, fields: Fields | None = None) -> MemoryPool:
+    ids = [f"sample-{i:03d}" for i in range(SIZE)]
+    needs = cast(AcquisitionSpec, component.spec).needs
+    return MemoryPool(ids, fields or _fields(), frozenset(needs), seed=seed, round=round)
+
+
+def _strategy(component: Component[Any]) -> ScoreStrategy | BatchStrategy:
+    strategy = component.build()
+    assert isinstance(strategy, (ScoreStrategy, BatchStrategy)), (
+        f"the factory must return a zoo.ScoreStrategy or zoo.BatchStrategy, got {type(strategy).__name__} instead"
+    )
+    return strategy
+
+
+def check_distinct_positions(component: Component[Any]) -> None:
+    """For every k from 1 to the pool's size, k distinct positions come back; k = n is the whole pool."""
+    strategy, pool = _strategy(component), _pool(component)
+    for k in range(1, SIZE + 1):
+        chosen = select(strategy, pool, k)
+        assert len(set(chosen)) == k, f"{len(set(chosen))} distinct positions for k={k}"
+
+
+def check_reads_what_it_needs(component: Component[Any]) -> None:
+    """It reads no field of the pool that `needs` does not name; labels are not there at all."""
+    select(_strategy(component), _pool(component), 5)
+
+
+def check_repeats(component: Component[Any]) -> None:
+    """The same seed and round choose the same samples, whatever the state of torch's generator, which is left alone."""
+    before = torch.default_generator.get_state()
+    first = select(_strategy(component), _pool(component), 10)
+    assert torch.equal(torch.default_generator.get_state(), before), "it draws from torch's global generator"
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(99)
+        again = select(_strategy(component), _pool(component), 10)
+    assert first == again, "two calls with one seed choose different samples"
+
+
+def check_order_of_the_pool_does_not_matter(component: Component[Any]) -> None:
+    """A permuted pool gives the same sample ids, ties included."""
+    flat = _fields()
+    flat = {
+        name: torch.where(torch.arange(SIZE).view(-1, *[1] * (v.ndim - 1)) < 20, v, v[:1]) for name, v in flat.items()
+    }
+    for fields in (_fields(), flat):
+        pool = _pool(component, fields=fields)
+        permuted = pool.taken(torch.argsort(uniform(0, "permutation", 0, torch.arange(SIZE))[:, 0]))
+        first = [pool.ids[i] for i in select(_strategy(component), pool, 15)]
+        second = [permuted.ids[i] for i in select(_strategy(component), permuted, 15)]
+        assert first == second, "the chosen ids change with the order of the pool"
+
+
+def check_blocks_do_not_matter(component: Component[Any]) -> None:
+    """Scored in blocks of seven or at once, the same samples are chosen."""
+    strategy = _strategy(component)
+    if isinstance(strategy, ScoreStrategy):
+        first, second = (select(strategy, _pool(component), 10, block=size) for size in (7, 4096))
+        assert first == second, "the chosen samples change with the size of blocks"
+
+
+def check_finite_when_certain(component: Component[Any]) -> None:
+    """Where the net is certain (probabilities of exactly 0 and 1) no score is not-a-number."""
+    fields = _fields()
+    for name in ("log_probabilities", "mc_log_probabilities", "committee"):
+        hit = torch.zeros_like(fields[name]).scatter_(-1, fields[name].argmax(-1, keepdim=True), 1.0)
+        fields[name] = hit.log()
+    fields["logits"] = 1e4 * (fields["log_probabilities"] == 0)
+    chosen = select(_strategy(component), _pool(component, fields=fields), SIZE)
+    assert sorted(chosen) == list(range(SIZE))
+
+
+CHECKS = [
+    check_distinct_positions,
+    check_reads_what_it_needs,
+    check_repeats,
+    check_order_of_the_pool_does_not_matter,
+    check_blocks_do_not_matter,
+    check_finite_when_certain,
+]

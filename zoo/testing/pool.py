@@ -1,0 +1,49 @@
+"""A pool in memory, for checks and tests of acquisition strategies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from zoo.errors import ComponentError
+
+Fields = dict[str, Tensor]
+
+
+class MemoryPool:
+    """Unlabelled samples with computed fields; reading one that `needs` does not name raises ComponentError.
+
+    `fields` maps names like `log_probabilities` to tensors whose first dimension counts the samples.
+    """
+
+    def __init__(
+        self, ids: Sequence[str], fields: Fields, needs: frozenset[str], *, seed: int = 0, round: int = 0
+    ) -> None:
+        self.ids = list(ids)
+        self.seed = seed
+        self.round = round
+        self._fields = fields
+        self._needs = needs
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getattr__(self, name: str) -> Tensor:
+        if name.startswith("_") or name not in self._fields:
+            raise AttributeError(f"a pool has no {name!r}")
+        if name not in self._needs:
+            raise ComponentError(f"the strategy reads {name!r}, which its `needs` does not name")
+        return self._fields[name]
+
+    def blocks(self, size: int) -> Iterator[MemoryPool]:
+        """Yield the samples in order, `size` at a time."""
+        for start in range(0, len(self), size):
+            yield self.taken(torch.arange(start, min(start + size, len(self))))
+
+    def taken(self, positions: Tensor) -> MemoryPool:
+        """Return the pool of these positions, in this order."""
+        fields = {name: value[positions] for name, value in self._fields.items()}
+        ids = [self.ids[int(i)] for i in positions]
+        return MemoryPool(ids, fields, self._needs, seed=self.seed, round=self.round)
