@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, RenderableType
+
+from zoo.console.results import closing, evaluation, history_table, predictions, runs_table, write_csv
+
+SUMMARY = {
+    "run": "runs/conv-net-momentum-0-1",
+    "status": "finished",
+    "epochs": 12,
+    "best": {"metric": "validation/accuracy", "value": 0.99, "epoch": 9},
+    "stopped_early": True,
+    "seconds": 75.2,
+    "validation": {"samples": 359, "loss": 0.1, "accuracy": 0.9889, "balanced_accuracy": None},
+    "test": {"samples": 360, "loss": 0.12, "accuracy": 0.9806, "balanced_accuracy": 0.98},
+}
+ROWS: list[dict[str, Any]] = [
+    {
+        "path": "a b.png",
+        "class": "cat",
+        "probability": 0.75,
+        "top": [{"class": "cat", "probability": 0.75}, {"class": "dog", "probability": 0.25}],
+    },
+    {"path": "bad.png", "error": "not an image"},
+]
+
+
+def rendered(renderable: RenderableType, width: int = 80) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=width).print(renderable)
+    return stream.getvalue()
+
+
+def test_the_closing_table_has_both_splits_and_the_paths() -> None:
+    text = rendered(closing(SUMMARY, [Path("runs/x/.lock"), Path("runs/x/metrics.jsonl")]))
+    assert text.splitlines()[1].split() == ["validation", "359", "0.1000", "0.9889", "–"]
+    assert text.splitlines()[2].split() == ["test", "360", "0.1200", "0.9806", "0.9800"]
+    for part in (
+        "12 (stopped early)",
+        "9 by validation/accuracy",
+        "1:15",
+        "runs/conv-net-momentum-0-1",
+        "metrics.jsonl",
+    ):
+        assert part in text
+    assert ".lock" not in text
+
+
+def test_a_run_without_test_split_has_no_row_for_it() -> None:
+    assert "test" not in rendered(closing({**SUMMARY, "test": None}, []))
+
+
+def test_evaluation_lists_the_classes_and_marks_missing_figures() -> None:
+    classes = {
+        "cat": {"samples": 2, "precision": 1.0, "recall": 0.5, "f1": 0.6667},
+        "eel": {"samples": 0, "precision": None, "recall": None, "f1": None},
+    }
+    text = rendered(evaluation({"split": "test", "samples": 2, "loss": 0.3, "accuracy": 0.5, "classes": classes}))
+    assert ["cat", "2", "1.0000", "0.5000", "0.6667"] in [line.split() for line in text.splitlines()]
+    assert ["eel", "0", "–", "–", "–"] in [line.split() for line in text.splitlines()]
+
+
+def test_of_many_classes_the_worst_are_shown() -> None:
+    classes = {f"c{i}": {"samples": 9, "precision": 0.5, "recall": 0.5, "f1": i / 100} for i in range(100)}
+    text = rendered(evaluation({"split": "test", "samples": 900, "loss": 1.0, "accuracy": 0.5, "classes": classes}))
+    assert "c0 " in text
+    assert "c39 " in text
+    assert "c40 " not in text
+    assert "40 classes of lowest F1, of 100" in text
+
+
+def test_predictions_name_what_did_not_decode() -> None:
+    lines = [line.split() for line in rendered(predictions(ROWS)).splitlines()]
+    assert lines[1] == ["a", "b.png", "cat", "0.7500", "dog", "0.250"]
+    assert lines[2] == ["bad.png", "not", "an", "image"]
+
+
+def test_csv_has_a_column_for_each_rank_and_for_errors() -> None:
+    stream = io.StringIO()
+    write_csv(stream, ROWS, top=2)
+    assert list(csv.reader(io.StringIO(stream.getvalue()))) == [
+        ["path", "class", "probability", "class_2", "probability_2", "error"],
+        ["a b.png", "cat", "0.75", "dog", "0.25", ""],
+        ["bad.png", "", "", "", "", "not an image"],
+    ]
+
+
+def test_runs_and_history_fit_80_columns() -> None:
+    row = {
+        "name": "resnet50-momentum-0-12",
+        "recipe": "resnet50-momentum",
+        "status": "interrupted",
+        "epochs": 3,
+        "validation_accuracy": 0.5,
+        "test_accuracy": None,
+        "created": "2025-01-02T03:04:05+00:00",
+    }
+    epoch = {"epoch": 1, "step": 17, "train/loss": 2.0, "train/accuracy": 0.25, "validation/loss": 1.0, "lr": 0.0001}
+    text = rendered(runs_table([row])) + rendered(history_table([epoch]))
+    assert max(map(len, text.splitlines())) <= 80
+    assert "interrupted" in text
+    assert ["1", "2.0000", "0.2500", "1.0000", "0.000100"] in [line.split() for line in text.splitlines()]

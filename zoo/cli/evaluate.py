@@ -1,0 +1,38 @@
+"""`zoo eval`."""
+
+from __future__ import annotations
+
+import click
+import rich_click
+
+from zoo.cli.completion import complete_run
+from zoo.cli.workspace import Workspace
+from zoo.console.output import print_json, print_result, stderr
+from zoo.guard import stdout_on_stderr
+
+
+@rich_click.command("eval")
+@click.argument("run", shell_complete=complete_run)
+@click.option("--split", default="test", show_default=True, metavar="NAME", help="train, validation or test.")
+@click.option("--data", metavar="PATH|SOURCE", help="Evaluate on this data instead of the run's own.")
+@click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@click.pass_obj
+def evaluate(workspace: Workspace, run: str, split: str, data: str | None, device: str, as_json: bool) -> None:
+    """Evaluate the best weights of RUN: a path, a name under runs/, or latest.
+
+    Each look at test is written to the run's ledger.
+    """
+    from zoo.console.results import evaluation
+    from zoo.console.training import TrainingReport
+    from zoo.evaluation import evaluate as engine
+    from zoo.training.run import find_run
+
+    with stdout_on_stderr(), TrainingReport(stderr()) as report:
+        result = engine.evaluate(
+            find_run(run), catalog=workspace.catalog, split=split, device=device, data=data, progress=report.see
+        )
+    if as_json:
+        print_json(result)
+    else:
+        print_result(evaluation(result))

@@ -1,0 +1,97 @@
+"""`zoo predict`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import rich_click
+
+from zoo.cli.completion import complete_run
+from zoo.cli.workspace import Workspace
+from zoo.console.output import print_json, print_note, print_result
+from zoo.data.formats import is_hidden, is_image
+from zoo.errors import DataError, ZooError
+from zoo.guard import stdout_on_stderr
+
+if TYPE_CHECKING:
+    from zoo.evaluation.classifier import Prediction
+
+
+@rich_click.command("predict")
+@click.argument("run", shell_complete=complete_run)
+@click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE|FOLDER...")
+@click.option(
+    "--top", type=click.IntRange(1), default=1, show_default=True, metavar="K", help="How many classes to give."
+)
+@click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV on stdout.")
+@click.pass_obj
+def predict(
+    workspace: Workspace, run: str, images: tuple[Path, ...], top: int, device: str, as_json: bool, as_csv: bool
+) -> int:
+    """Classify images with RUN: a path, a name under runs/, or latest. Folders are searched for images.
+
+    A file that does not decode is named and left out; the exit status is 2 where none could be classified.
+    """
+    if as_json and as_csv:
+        raise ZooError("--json and --csv exclude each other", hint="leave one out")
+    paths = _paths(images)
+    from zoo.console.results import predictions, write_csv
+    from zoo.evaluation.classifier import load
+    from zoo.training.run import find_run
+
+    with stdout_on_stderr():
+        classifier = load(find_run(run), device=device, catalog=workspace.catalog)
+        rows = [_row(prediction) for prediction in classifier.predict(paths, top=top)]
+    if as_json:
+        print_json(rows)
+    elif as_csv:
+        write_csv(sys.stdout, rows, min(top, len(classifier.classes)))
+    else:
+        print_result(predictions(rows))
+    bad = sum("error" in row for row in rows)
+    if bad:
+        print_note(f"{bad} of {len(rows)} files could not be classified")
+    return 2 if bad == len(rows) else 0
+
+
+def _paths(images: Sequence[Path]) -> list[Path]:
+    """Return the files asked for, folders replaced by the images in them; raises DataError for a path that is not there."""
+    paths: list[Path] = []
+    for path in images:
+        if not path.exists():
+            raise DataError(f"there is no file or folder {path}", hint="zoo predict RUN IMAGE|FOLDER…")
+        found = sorted(_images_in(path)) if path.is_dir() else [path]
+        if not found:
+            raise DataError(f"folder {path} holds no images", hint="name a folder with images, or the files themselves")
+        paths += found
+    return paths
+
+
+def _images_in(folder: Path) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not is_hidden(name)]
+        for name in files:
+            path = Path(place, name)
+            if not is_hidden(name) and _may_be_image(path):
+                yield path
+
+
+def _may_be_image(path: Path) -> bool:
+    try:
+        return is_image(path)
+    except OSError:  # the decoder says why the file cannot be read
+        return True
+
+
+def _row(prediction: Prediction) -> dict[str, Any]:
+    if prediction.error is not None:
+        return {"path": prediction.path, "error": prediction.error}
+    top = [{"class": name, "probability": probability} for name, probability in prediction.top]
+    return {"path": prediction.path, "class": prediction.class_name, "probability": prediction.probability, "top": top}

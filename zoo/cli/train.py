@@ -1,0 +1,151 @@
+"""`zoo train`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import rich_click
+
+from zoo.cli.completion import complete_recipe, complete_run
+from zoo.cli.workspace import Workspace
+from zoo.console.output import print_json, print_note, print_result, stderr
+from zoo.errors import UnknownNameError, ZooError
+from zoo.guard import stdout_on_stderr
+from zoo.recipe import Recipe
+
+if TYPE_CHECKING:
+    from zoo.training.session import Session
+
+device_option = click.option(
+    "--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:N or mps."
+)
+
+
+@rich_click.command("train")
+@click.argument("recipe", required=False, shell_complete=complete_recipe)
+@click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
+@click.option(
+    "--data", metavar="PATH|SOURCE", help="Train on this folder or file, or data source, instead of the recipe's."
+)
+@click.option(
+    "--run", type=click.Path(path_type=Path), metavar="DIR", help="Where the run is kept; default runs/RECIPE-SEED-N."
+)
+@click.option(
+    "--resume",
+    metavar="RUN",
+    shell_complete=complete_run,
+    help="Go on with this run: a path, a name under runs/, or latest.",
+)
+@click.option("--dry-run", is_flag=True, help="Prove with two real batches that the run will start; write nothing.")
+@device_option
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Short for training.seed=N.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@click.pass_obj
+def train(
+    workspace: Workspace,
+    recipe: str | None,
+    overrides: tuple[str, ...],
+    data: str | None,
+    run: Path | None,
+    resume: str | None,
+    dry_run: bool,
+    device: str,
+    seed: int | None,
+    as_json: bool,
+) -> None:
+    """Train RECIPE, or go on with a run that was stopped.
+
+    KEY=VALUE changes one setting: optimizer.lr=0.05, architecture=resnet18, regularizers.dropout=null. `zoo show RECIPE`
+    prints all of them. Ctrl-C saves the run and prints how to go on.
+    """
+    if resume is not None:
+        _refuse_with_resume(
+            {"RECIPE": recipe, "--data": data, "--run": run, "--seed": seed, "--dry-run": dry_run or None}
+        )
+        _resume(workspace, resume, device, as_json)
+        return
+    resolved = _resolve(workspace, recipe, overrides, data, seed)
+    if dry_run:
+        _dry_run(resolved, device, as_json)
+    else:
+        _execute(lambda: _started(workspace, resolved, run, device), as_json)
+
+
+def _refuse_with_resume(others: dict[str, Any]) -> None:
+    given = [name for name, value in others.items() if value is not None]
+    if given:
+        raise ZooError(f"--resume goes on with a run as it is and takes no {given[0]}", hint="zoo train --resume RUN")
+
+
+def _resolve(
+    workspace: Workspace, name: str | None, overrides: tuple[str, ...], data: str | None, seed: int | None
+) -> Recipe:
+    registry = workspace.registry
+    if name is None:
+        raise ZooError(
+            "zoo train needs a RECIPE, or --resume RUN", possible=", ".join(registry.names()), hint="zoo list recipe"
+        )
+    if "=" in name and name not in registry.names():
+        raise UnknownNameError("recipe", name, registry.names(), hint=f"zoo train RECIPE {name}")
+    extra = () if seed is None else (f"training.seed={seed}",)
+    return registry.resolve(name, (*overrides, *extra), data=data)
+
+
+def _started(workspace: Workspace, recipe: Recipe, run: Path | None, device: str) -> Session:
+    from zoo.training.session import Session
+
+    return Session.start(recipe, catalog=workspace.catalog, run=run, device=device)
+
+
+def _resume(workspace: Workspace, name: str, device: str, as_json: bool) -> None:
+    from zoo.training.run import find_run
+    from zoo.training.session import Session
+
+    run = find_run(name)
+    if run.summary is None:
+        _execute(lambda: Session.resume(run.path, catalog=workspace.catalog, device=device), as_json)
+    else:
+        print_note(f"{run.path} is finished already")
+        _report(run.summary, run.path, as_json)
+
+
+def _execute(begin: Callable[[], Session], as_json: bool) -> None:
+    """Drive a session to its end; of several processes the first one alone prints."""
+    from zoo.console.training import TrainingReport
+
+    summary: dict[str, Any] = {}
+    with stdout_on_stderr():
+        session = begin()
+        leads = session.experiment.world.leads
+        with TrainingReport(stderr(), quiet=not leads) as report:
+            for event in session.events():
+                report.see(event)
+                summary = dict(getattr(event, "summary", summary))
+    if leads:
+        _report(summary, session.run.path, as_json)
+
+
+def _report(summary: dict[str, Any], path: Path, as_json: bool) -> None:
+    from zoo.console.results import closing
+
+    if as_json:
+        print_json(summary)
+    else:
+        print_result(closing(summary, sorted(path.iterdir())))
+
+
+def _dry_run(recipe: Recipe, device: str, as_json: bool) -> None:
+    from zoo.console.results import dry_run_card
+    from zoo.training.dryrun import dry_run
+
+    with stdout_on_stderr():
+        result = dry_run(recipe, device=device)
+    for note in result.notes:
+        print_note(note)
+    if as_json:
+        print_json(result)
+    else:
+        print_result(dry_run_card(result))

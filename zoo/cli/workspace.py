@@ -1,0 +1,28 @@
+"""What the global options say, and what they lead to: the catalog and the registry, each loaded once, on first use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from zoo.plugins import Catalog, load_catalog
+from zoo.registry import Registry
+
+
+@dataclass
+class Workspace:
+    """The `obj` of every command's context."""
+
+    registry_file: Path | None = None
+    plugins_dir: Path | None = None
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """Return the catalog of all plugins."""
+        return load_catalog(self.plugins_dir)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """Return the registry that the look-up order chooses; raises RecipeError for a bad file."""
+        return Registry.load(self.catalog, self.registry_file)

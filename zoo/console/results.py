@@ -1,0 +1,160 @@
+"""Figures of finished work: closing table, evaluation, predictions, dry run, runs and their history."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from zoo.console.training import duration
+
+if TYPE_CHECKING:
+    from zoo.training.dryrun import DryRun
+
+FIGURES = {
+    "samples": "samples",
+    "loss": "loss",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced acc.",
+    "macro_f1": "macro F1",
+    "top5": "top-5",
+}
+CLASSES_SHOWN = 40
+
+
+def closing(summary: Mapping[str, Any], paths: Sequence[Path]) -> RenderableType:
+    """Return the table that ends a training: validation and test figures, and the paths written."""
+    splits = [(name, summary[name]) for name in ("validation", "test") if summary.get(name)]
+    best = summary.get("best") or {}
+    facts = grid()
+    facts.add_row("epochs", f"{summary['epochs']}{' (stopped early)' if summary.get('stopped_early') else ''}")
+    if best.get("epoch"):
+        facts.add_row("best epoch", f"{best['epoch']} by {best['metric']}")
+    if "seconds" in summary:
+        facts.add_row("time", duration(summary["seconds"]))
+    facts.add_row("run", Text(summary["run"], "cyan"))
+    written = [f"{path.name}{'/' if path.is_dir() else ''}" for path in paths if not path.name.startswith(".")]
+    facts.add_row("written", ", ".join(written))
+    return Group(_figures(splits), Text(), facts)
+
+
+def evaluation(result: Mapping[str, Any]) -> RenderableType:
+    """Return the figures of one split, and precision, recall and F1 of each class."""
+    classes: Mapping[str, Mapping[str, Any]] = result.get("classes", {})
+    rows = (
+        sorted(classes.items(), key=lambda item: item[1]["f1"] or 0.0)
+        if len(classes) > CLASSES_SHOWN
+        else list(classes.items())
+    )
+    table = plain_table("class", "samples", "precision", "recall", "F1")
+    for name, row in rows[:CLASSES_SHOWN]:
+        table.add_row(name, f"{row['samples']:,}", *(number(row[key]) for key in ("precision", "recall", "f1")))
+    parts: list[RenderableType] = [_figures([(str(result["split"]), result)]), Text(), table]
+    if len(rows) > CLASSES_SHOWN:
+        parts.append(Text(f"the {CLASSES_SHOWN} classes of lowest F1, of {len(rows):,}; --json has all", "dim"))
+    return Group(*parts)
+
+
+def predictions(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Return the table of predictions; a row is an entry of `zoo predict --json`."""
+    table = plain_table("image", "class", "probability")
+    table.columns[1].justify = "left"
+    longest = max((len(row.get("top", ())) for row in rows), default=1)
+    if longest > 1:
+        table.add_column("then")
+    for row in rows:
+        if "error" in row:
+            table.add_row(row["path"], Text(row["error"], "red"))
+            continue
+        others = ", ".join(f"{other['class']} {other['probability']:.3f}" for other in row["top"][1:])
+        table.add_row(row["path"], row["class"], f"{row['probability']:.4f}", *([others] if longest > 1 else []))
+    return table
+
+
+def write_csv(file: IO[str], rows: Iterable[Mapping[str, Any]], top: int) -> None:
+    """Write predictions as CSV: path, class, probability, the further `top` classes, error."""
+    more = [name for rank in range(2, top + 1) for name in (f"class_{rank}", f"probability_{rank}")]
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(["path", "class", "probability", *more, "error"])
+    for row in rows:
+        pairs = [cell for other in row.get("top", ())[1:] for cell in (other["class"], other["probability"])]
+        pairs += [""] * (len(more) - len(pairs))
+        writer.writerow([row["path"], row.get("class", ""), row.get("probability", ""), *pairs, row.get("error", "")])
+
+
+def dry_run_card(result: DryRun) -> RenderableType:
+    """Return what a dry run proved, and what the run will take."""
+    table = grid()
+    table.add_row("device", f"{result.device}, {result.precision}")
+    table.add_row("images", f"{'×'.join(str(size) for size in result.image)}, {len(result.classes):,} classes")
+    table.add_row("samples", ", ".join(f"{size:,} {name}" for name, size in result.sizes.items()))
+    table.add_row("parameters", f"{result.parameters:,}")
+    for index, (name, change) in enumerate(result.changes):
+        table.add_row("regularizers" if index == 0 else "", f"{name}: {change}")
+    table.add_row("loss", f"{result.loss:.4f} over two batches")
+    table.add_row("peak memory", f"{result.memory_bytes / 2**20:,.0f} MiB")
+    table.add_row("checkpoint", f"{result.checkpoint_bytes / 2**20:,.1f} MiB")
+    table.add_row("step", f"{result.seconds_per_step * 1000:,.1f} ms, {result.total_steps:,} steps")
+    table.add_row("whole run", f"about {duration(result.estimated_seconds)}")
+    heading = Text.assemble((result.recipe, "bold cyan"), ": two steps, evaluation, save and restore went well")
+    return Group(heading, Text(), table)
+
+
+def runs_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Return the table of runs; a row is an entry of `zoo runs --json`."""
+    table = plain_table("run", "recipe", "status", "epochs", "validation", "test", "created")
+    for index in (1, 2):
+        table.columns[index].justify = "left"
+    styles = {"finished": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
+    for row in rows:
+        status = Text(row["status"], styles.get(row["status"], ""))
+        created = row["created"].replace("T", " ")[:16]
+        scores = (number(row["validation_accuracy"]), number(row["test_accuracy"]))
+        table.add_row(row["name"], row["recipe"], status, str(row["epochs"]), *scores, created)
+    return table
+
+
+def history_table(history: Sequence[Mapping[str, Any]]) -> RenderableType:
+    """Return one row per epoch; the columns are what the run recorded."""
+    names = [name for name in history[0] if name != "step"]
+    table = plain_table(*(name.replace("/", "\n") for name in names))
+    for row in history:
+        table.add_row(*(number(row.get(name), digits=6 if name == "lr" else 4) for name in names))
+    return table
+
+
+def number(value: Any, digits: int = 4) -> str:
+    """Return a figure for a table; a missing one is a dash."""
+    if value is None:
+        return "–"
+    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+
+
+def plain_table(first: str, *others: str) -> Table:
+    """Return an empty table without rules: names on the left, figures to the right of them."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column(first, style="cyan", overflow="fold")
+    for name in others:
+        table.add_column(name, justify="right")
+    return table
+
+
+def grid() -> Table:
+    """Return an empty table of facts: a bold name, then what there is to say."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    return table
+
+
+def _figures(splits: Sequence[tuple[str, Mapping[str, Any]]]) -> RenderableType:
+    names = [name for name in FIGURES if any(name in figures for _, figures in splits)]
+    table = plain_table("split", *(FIGURES[name] for name in names))
+    for split, figures in splits:
+        table.add_row(split, *(number(figures.get(name)) for name in names))
+    return table
