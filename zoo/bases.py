@@ -85,6 +85,15 @@ class Regularizer:
         """Take back what `state_dict` returned."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Labeled:
+    """The samples that have labels: `embeddings` float16 `(m, D)`, `labels` int64 `(m,)`, `class_counts` int64 `(C,)`."""
+
+    embeddings: Tensor
+    labels: Tensor
+    class_counts: Tensor
+
+
 class Block(Protocol):
     """Some rows of the pool; reading a field that the strategy's `needs` does not name raises ComponentError.
 
@@ -110,12 +119,18 @@ class Pool(Block, Protocol):
     """The unlabelled samples of one round; as a block it holds all rows, `blocks` streams them in order.
 
     `seed` and `round` feed `zoo.training.randomness.uniform_ids`, the source of every draw of a strategy, ties included.
+    `labeled` are the samples labelled so far; `target` is float32 `(t, T, C)`, the log-probabilities of T dropout passes over
+    the inputs that predictions are wanted for. Both want to be named in `needs`.
     """
 
     @property
     def seed(self) -> int: ...
     @property
     def round(self) -> int: ...
+    @property
+    def labeled(self) -> Labeled: ...
+    @property
+    def target(self) -> Tensor: ...
     def __len__(self) -> int: ...
     def blocks(self, size: int) -> Iterator[Block]: ...
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,10 @@ from zoo.data.dataset import Dataset
 from zoo.data.loader import Loader
 from zoo.errors import DataError
 from zoo.evaluation.predictions import Predictions, predict
+from zoo.training.events import Evaluating
 from zoo.training.experiment import prepare_data
+
+CPU = torch.device("cpu")
 
 
 class Echo(nn.Module):
@@ -29,17 +33,22 @@ def dataset() -> Dataset:
     return prepare_data(zoo.resolve("conv-net-momentum"))
 
 
+def reading(dataset: Dataset, batch_size: int) -> Loader:
+    return Loader(dataset, "test", device=CPU, batch_size=batch_size, workers=0, memory_limit=2048)
+
+
+def reports(loader: Loader, precision: str = "fp32") -> Generator[Evaluating, None, Predictions]:
+    plain = Preprocess((0.0,), (1.0,))
+    return predict(Echo().train(), loader, plain, split="test", device=CPU, precision=precision)
+
+
 def predicted(dataset: Dataset, batch_size: int, precision: str = "fp32") -> tuple[Predictions, list[int]]:
     """Return the predictions of Echo on the test split, and how many samples were done at each report."""
-    cpu = torch.device("cpu")
-    loader = Loader(dataset, "test", device=cpu, batch_size=batch_size)
-    steps = predict(Echo().train(), loader, Preprocess((0.0,), (1.0,)), split="test", device=cpu, precision=precision)
-    done: list[int] = []
+    steps, done = reports(reading(dataset, batch_size), precision), []
     while True:
         try:
             done.append(next(steps).done)
         except StopIteration as stop:
-            loader.close()
             return stop.value, done
 
 
@@ -59,23 +68,18 @@ def test_low_precision_changes_the_forward_and_not_the_type_of_the_rows(dataset:
     assert rows.logits.dtype == np.float32 and np.isfinite(rows.logits).all()
 
 
-def test_a_sample_that_is_missing_or_counted_twice_is_refused(dataset: Dataset) -> None:
-    """The split says two samples more and then two less than the loader reads."""
-    split = dataset.splits["test"]
-    whole = split.samples
-    for wrong in (np.append(whole, [9998, 9999]), whole[:-2]):
-        loader = Loader(dataset, "test", device=torch.device("cpu"), batch_size=200)
-        steps = predict(
-            Echo(), loader, Preprocess((0.0,), (1.0,)), split="test", device=torch.device("cpu"), precision="fp32"
-        )
-        try:
-            next(steps)
-            split.samples = wrong
-            with pytest.raises(DataError, match="each must be counted once"):
-                list(steps)
-        finally:
-            split.samples = whole
-            loader.close()
+@pytest.mark.parametrize("change", ["missing", "twice"])
+def test_a_sample_that_is_missing_or_counted_twice_is_refused(dataset: Dataset, change: str) -> None:
+    """The loader has begun to read when its split changes under it."""
+    loader = reading(dataset, 200)
+    steps, whole = reports(loader), loader.split.samples
+    next(steps)
+    loader.split.samples = np.append(whole, [9999]) if change == "missing" else whole[:-1]
+    try:
+        with pytest.raises(DataError, match="for the 359 samples of test: each must be counted once"):
+            list(steps)
+    finally:
+        loader.split.samples = whole
 
 
 def test_rows_are_saved_without_pickles(tmp_path: Path) -> None:

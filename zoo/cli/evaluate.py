@@ -7,7 +7,7 @@ import rich_click
 
 from zoo.cli.completion import complete_run
 from zoo.cli.workspace import Workspace
-from zoo.console.output import print_json, print_result, stderr
+from zoo.console.output import print_json, print_result, stderr, working
 from zoo.guard import stdout_on_stderr
 
 
@@ -25,13 +25,16 @@ def evaluate(workspace: Workspace, run: str, split: str, data: str | None, devic
     """
     from zoo.console.results import evaluation
     from zoo.console.training import TrainingReport
-    from zoo.evaluation import evaluate as engine
-    from zoo.training.run import find_run
 
-    with stdout_on_stderr(), TrainingReport(stderr()) as report:
-        result = engine.evaluate(
-            find_run(run), catalog=workspace.catalog, split=split, device=device, data=data, progress=report.see
-        )
+    with stdout_on_stderr():
+        with working("loading the run …"):
+            from zoo.evaluation import evaluate as engine
+            from zoo.training.run import find_run
+
+        with TrainingReport(stderr()) as report:
+            result = engine.evaluate(
+                find_run(run), catalog=workspace.catalog, split=split, device=device, data=data, progress=report.see
+            )
     if as_json:
         print_json(result)
     else:

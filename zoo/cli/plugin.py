@@ -12,7 +12,7 @@ import rich_click
 from zoo.cli.workspace import Workspace
 from zoo.components import KINDS, ArchitectureSpec
 from zoo.console.listing import Row
-from zoo.console.output import print_json, print_result
+from zoo.console.output import print_json, print_result, working
 from zoo.console.plugins import PluginCard, checks_table, next_commands, plugin_card, plugin_listing
 from zoo.errors import UnknownNameError, ZooError
 from zoo.guard import stdout_on_stderr
@@ -107,9 +107,9 @@ def new_plugin(name: str, path: Path | None) -> None:
 @click.pass_obj
 def check_plugin(workspace: Workspace, name: str, as_json: bool) -> int:
     """Run the conformance checks on every component of the plugin NAME; the exit status is 1 where one fails."""
-    from zoo import testing
+    with stdout_on_stderr(), working(f"checking {name} …"):
+        from zoo import testing
 
-    with stdout_on_stderr():
         results = testing.check_plugin(_catalog(workspace), name, workspace.plugins_dir)
     if as_json:
         print_json(results)

@@ -13,7 +13,7 @@ import rich_click
 
 from zoo.cli.completion import complete_run
 from zoo.cli.workspace import Workspace
-from zoo.console.output import print_json, print_note, print_result
+from zoo.console.output import print_json, print_note, print_result, working
 from zoo.data.formats import is_hidden, is_image
 from zoo.errors import DataError, ZooError
 from zoo.guard import stdout_on_stderr
@@ -43,10 +43,11 @@ def predict(
         raise ZooError("--json and --csv exclude each other", hint="leave one out")
     paths = _paths(images)
     from zoo.console.results import predictions, write_csv
-    from zoo.evaluation.classifier import load
-    from zoo.training.run import find_run
 
-    with stdout_on_stderr():
+    with stdout_on_stderr(), working(f"classifying {len(paths):,} images …"):
+        from zoo.evaluation.classifier import load
+        from zoo.training.run import find_run
+
         classifier = load(find_run(run), device=device, catalog=workspace.catalog)
         rows = [_row(prediction) for prediction in classifier.predict(paths, top=top)]
     if as_json:

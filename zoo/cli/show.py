@@ -19,7 +19,7 @@ from zoo.components import (
     RegularizerSpec,
 )
 from zoo.console.component import ArchitectureCard, ComponentCard, LayerRow, architecture_card, component_card
-from zoo.console.output import print_json, print_result
+from zoo.console.output import print_json, print_result, working
 from zoo.console.parameters import describe
 from zoo.errors import ComponentError, UnknownNameError, ZooError
 from zoo.guard import stdout_on_stderr
@@ -78,7 +78,7 @@ def show(
     entry = workspace.catalog.find(found, name)
     if isinstance(entry.spec, ArchitectureSpec):
         component = resolve_component(workspace.catalog, entry.kind, entry.name, overrides)
-        with stdout_on_stderr():
+        with stdout_on_stderr(), working("building the model …"):
             built = architecture(entry, component, shape, classes)
         print_json(built) if as_json else print_result(architecture_card(built))
     elif overrides:

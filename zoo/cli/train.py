@@ -11,7 +11,7 @@ import rich_click
 
 from zoo.cli.completion import complete_recipe, complete_run
 from zoo.cli.workspace import Workspace
-from zoo.console.output import print_json, print_note, print_result, stderr
+from zoo.console.output import print_json, print_note, print_result, stderr, working
 from zoo.errors import UnknownNameError, ZooError
 from zoo.guard import stdout_on_stderr
 from zoo.recipe import Recipe
@@ -118,7 +118,8 @@ def _execute(begin: Callable[[], Session], as_json: bool) -> None:
 
     summary: dict[str, Any] = {}
     with stdout_on_stderr():
-        session = begin()
+        with working("reading the data, building the model …"):
+            session = begin()
         leads = session.experiment.world.leads
         with TrainingReport(stderr(), quiet=not leads) as report:
             for event in session.events():
@@ -139,9 +140,10 @@ def _report(summary: dict[str, Any], path: Path, as_json: bool) -> None:
 
 def _dry_run(recipe: Recipe, device: str, as_json: bool) -> None:
     from zoo.console.results import dry_run_card
-    from zoo.training.dryrun import dry_run
 
-    with stdout_on_stderr():
+    with stdout_on_stderr(), working("two steps on real batches …"):
+        from zoo.training.dryrun import dry_run
+
         result = dry_run(recipe, device=device)
     for note in result.notes:
         print_note(note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import IO, Any
 
 from rich.console import Console, RenderableType
@@ -55,6 +56,12 @@ def print_json(value: Any) -> None:
 def print_note(text: str) -> None:
     """Print one message on stderr."""
     stderr().print(Text(text, style="dim"), soft_wrap=True)
+
+
+def working(text: str) -> AbstractContextManager[object]:
+    """Return a context that shows on a terminal that something goes on which takes seconds, such as importing torch."""
+    console = stderr()
+    return console.status(Text(text, style="dim")) if console.is_terminal else nullcontext()
 
 
 def print_problem(error: ZooError) -> None:

@@ -7,12 +7,12 @@ from typing import Any, cast
 import torch
 
 from zoo.active.selection import select
-from zoo.bases import BatchStrategy, ScoreStrategy
+from zoo.bases import BatchStrategy, Labeled, ScoreStrategy
 from zoo.components import AcquisitionSpec, Component
-from zoo.testing.pool import Fields, MemoryPool
+from zoo.testing.pool import Fields, MemoryPool, Shared
 from zoo.training.randomness import uniform
 
-SIZE, CLASSES, PASSES, WIDTH, MEMBERS = 40, 5, 6, 8, 3
+SIZE, LABELED, CLASSES, PASSES, WIDTH, MEMBERS = 40, 12, 5, 6, 8, 3
 
 
 def _noise(name: str, *shape: int) -> torch.Tensor:
@@ -32,10 +32,20 @@ def _fields() -> Fields:
     }
 
 
+def _shared() -> Shared:
+    labels = torch.arange(LABELED) % CLASSES
+    labeled = Labeled(
+        embeddings=_noise("labeled", LABELED, WIDTH).half(),
+        labels=labels,
+        class_counts=torch.bincount(labels, minlength=CLASSES),
+    )
+    return {"labeled": labeled, "target": _noise("target", LABELED, PASSES, CLASSES).log_softmax(2)}
+
+
 def _pool(component: Component[Any], *, seed: int = 0, round: int = 0, fields: Fields | None = None) -> MemoryPool:
     ids = [f"sample-{i:03d}" for i in range(SIZE)]
     needs = cast(AcquisitionSpec, component.spec).needs
-    return MemoryPool(ids, fields or _fields(), frozenset(needs), seed=seed, round=round)
+    return MemoryPool(ids, fields or _fields(), frozenset(needs), shared=_shared(), seed=seed, round=round)
 
 
 def _strategy(component: Component[Any]) -> ScoreStrategy | BatchStrategy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,32 +11,42 @@ from torch import Tensor
 from zoo.errors import ComponentError
 
 Fields = dict[str, Tensor]
+Shared = dict[str, Any]
 
 
 class MemoryPool:
     """Unlabelled samples with computed fields; reading one that `needs` does not name raises ComponentError.
 
-    `fields` maps names like `log_probabilities` to tensors whose first dimension counts the samples.
+    `fields` maps names like `log_probabilities` to tensors whose first dimension counts the samples; `shared` maps `labeled`
+    and `target` to what all samples have in common.
     """
 
     def __init__(
-        self, ids: Sequence[str], fields: Fields, needs: frozenset[str], *, seed: int = 0, round: int = 0
+        self,
+        ids: Sequence[str],
+        fields: Fields,
+        needs: frozenset[str],
+        *,
+        shared: Shared | None = None,
+        seed: int = 0,
+        round: int = 0,
     ) -> None:
         self.ids = list(ids)
         self.seed = seed
         self.round = round
         self._fields = fields
+        self._shared = shared or {}
         self._needs = needs
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getattr__(self, name: str) -> Tensor:
-        if name.startswith("_") or name not in self._fields:
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or name not in (*self._fields, *self._shared):
             raise AttributeError(f"a pool has no {name!r}")
         if name not in self._needs:
             raise ComponentError(f"the strategy reads {name!r}, which its `needs` does not name")
-        return self._fields[name]
+        return self._fields[name] if name in self._fields else self._shared[name]
 
     def blocks(self, size: int) -> Iterator[MemoryPool]:
         """Yield the samples in order, `size` at a time."""
@@ -46,4 +57,4 @@ class MemoryPool:
         """Return the pool of these positions, in this order."""
         fields = {name: value[positions] for name, value in self._fields.items()}
         ids = [self.ids[int(i)] for i in positions]
-        return MemoryPool(ids, fields, self._needs, seed=self.seed, round=self.round)
+        return MemoryPool(ids, fields, self._needs, shared=self._shared, seed=self.seed, round=self.round)
