@@ -122,7 +122,10 @@ class ArchitectureSpec(Spec, frozen=True, kw_only=True):
     def facts(self, params: Params) -> ArchitectureFacts:
         """Return the facts for these parameters; imports the plugin's `describe` function where there is one."""
         if self.describe is not None:
-            facts = import_object(self.describe)(params)
+            from zoo.guard import guarded
+
+            with guarded(f"{self.describe} of architecture {self.name!r}", ComponentError):
+                facts = import_object(self.describe)(params)
             if not isinstance(facts, ArchitectureFacts):
                 raise ComponentError(f"{self.describe} must return zoo.ArchitectureFacts, got {facts!r} instead")
             return facts

@@ -17,7 +17,7 @@ from zoo.guard import guarded
 from zoo_architectures import plugin
 from zoo_architectures.adapter import TimmClassifier, classifier_path
 
-_OUTPUTS = 7  # of the model that is examined; no width inside a network is 7
+_OUTPUTS = 7  # of the model that is examined; a number that no network has by chance
 _USUAL_PATCH = 16  # pixels a side (Dosovitskiy et al., "An image is worth 16x16 words", ICLR 2021)
 
 

@@ -81,16 +81,24 @@ def bare(x: Experiment, steps: int) -> Callable[[], None]:
     return work
 
 
+def steps_per_second(x: Experiment) -> int:
+    work = bare(x, 1)
+    work()
+    began = time.process_time()
+    work()
+    return max(1, round(1 / (time.process_time() - began)))
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=0, help="steps per measurement (default: about a second)")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=9)
     args = parser.parse_args()
     met = True
     for name, (recipe, data) in CASES.items():
         experiments = [build(zoo.resolve(recipe, data, *COMMON), device="cpu") for _ in range(2)]
-        steps = args.steps or (5 if "resnet" in name else 40)
         with repeatable(experiments[0].recipe.training, threads=1):
+            steps = args.steps or steps_per_second(experiments[1])
             sides = {"zoo": ours(experiments[0], steps), "bare": bare(experiments[1], steps)}
             for work in sides.values():
                 work()

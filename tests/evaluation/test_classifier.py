@@ -116,13 +116,19 @@ def test_no_images_are_no_predictions(classifier: zoo.Classifier) -> None:
     assert classifier.predict([]) == []
 
 
-def test_an_array_of_another_shape_is_refused(dataset: Dataset, classifier: zoo.Classifier) -> None:
+def test_an_array_of_another_shape_or_type_is_refused(dataset: Dataset, classifier: zoo.Classifier) -> None:
     with pytest.raises(
-        ImageError, match=r"image 1 has shape \(1, 9, 8\)\n  possible: an array \(1, 8, 8\), or the path of"
+        ImageError, match=r"image 1 is uint8 \(1, 9, 8\)\n  possible: an array uint8 \(1, 8, 8\), or the path of"
     ):
         classifier.predict([pixels(dataset)[0], np.zeros((1, 9, 8), np.uint8)])
-    with pytest.raises(ImageError, match=r"has shape \(8, 8\)"):
-        classifier.predict([pixels(dataset)[0, 0]])
+    with pytest.raises(ImageError, match=r"image 70 is float64 \(1, 8, 8\)"):
+        classifier.predict([*pixels(dataset)[:70], pixels(dataset)[70].astype(float)])
+
+
+@pytest.mark.parametrize("top", [0, -1])
+def test_less_than_one_class_is_refused(dataset: Dataset, classifier: zoo.Classifier, top: int) -> None:
+    with pytest.raises(zoo.ZooError, match=rf"top must be at least 1, got {top} instead"):
+        classifier.predict(pixels(dataset)[:2], top=top)
 
 
 def test_a_stream_reads_no_more_than_it_needs(dataset: Dataset, classifier: zoo.Classifier) -> None:

@@ -171,3 +171,19 @@ def test_a_run_is_named_by_its_path(run: zoo.Run) -> None:
     assert zoo.evaluate(run.path, split="validation") == zoo.evaluate(str(run.path), split="validation")
     with pytest.raises(UnknownNameError, match="unknown run"):
         zoo.evaluate("nothing-like-it")
+
+
+def test_data_that_has_changed_since_is_not_taken_for_the_runs_own(dataset: Dataset, tmp_path: Path) -> None:
+    photos(tmp_path / "photos", dataset, 120, "38")
+    run = zoo.train(
+        "conv-net-momentum", *SMALL, "data.image_size=8", data=str(tmp_path / "photos"), run=tmp_path / "run"
+    )
+    assert zoo.evaluate(run)["split"] == "test"
+    before = ledger(run)
+    next((tmp_path / "photos/3").iterdir()).unlink()
+    with pytest.raises(
+        DataError, match=r"is not what it was trained on any more(.|\n)*try: zoo eval .*run --data .*photos"
+    ):
+        zoo.evaluate(run)
+    assert ledger(run) == before
+    assert zoo.evaluate(run, data=str(tmp_path / "photos"))["split"] == "all"

@@ -11,7 +11,7 @@ import zoo
 from zoo.components import Component
 from zoo.errors import DataError, RecipeError, UnknownNameError
 from zoo.plugins import Catalog, load_catalog
-from zoo.recipe import Cosine, EarlyStopping, Normalization
+from zoo.recipe import Augmentation, Constant, Cosine, EarlyStopping, Normalization
 from zoo.registry import PACKAGED, Registry, absolute_paths, recipe_document
 
 CATALOG = load_catalog(quiet=True)
@@ -130,6 +130,15 @@ def test_the_command_line_comes_last(registry: Registry) -> None:
     assert recipe.data.classes == ["cat", "007", "no"]
 
 
+def test_null_takes_a_block_back(registry: Registry) -> None:
+    recipe = registry.resolve(
+        "base", ["augmentation.shift=0.2", "augmentation=null", "regularizers=null", "schedule=cosine", "schedule=null"]
+    )
+    assert (recipe.augmentation, recipe.regularizers, recipe.schedule) == (Augmentation(), (), Constant())
+    with pytest.raises(RecipeError, match="recipe 'base' has no optimizer"):
+        registry.resolve("base", ["optimizer=null"])
+
+
 def test_null_takes_an_optional_value_back(registry: Registry) -> None:
     recipe = registry.resolve(
         "base", ["training.epochs=null", "training.steps=5", "acquisition=margin", "acquisition=null"]
@@ -172,6 +181,11 @@ def test_the_packaged_file_chosen_by_its_path_does_not_lie_over_itself() -> None
     registry = Registry.load(CATALOG, PACKAGED)
     assert registry.resolve("conv-net-momentum").notes == ()
     assert len(registry.files) == len(Registry.load(CATALOG).files)
+
+
+def test_a_copy_of_the_packaged_file_does_not_lie_over_it(tmp_path: Path) -> None:
+    (tmp_path / "registry.yaml").write_bytes(PACKAGED.read_bytes())
+    assert Registry.load(CATALOG).resolve("conv-net-momentum").notes == ()
 
 
 def test_a_recipe_of_the_same_name_replaces_and_may_extend_the_packaged_one(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ from zoo.errors import ZooError
 
 def complete_kind(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Offer the kinds of things that `zoo list` lists."""
-    from zoo.cli.listing import ALL_KINDS
+    from zoo.console.listing import TITLES
 
-    return _starting(incomplete, ALL_KINDS)
+    return _starting(incomplete, TITLES)
 
 
 def complete_recipe(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:

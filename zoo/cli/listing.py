@@ -10,13 +10,13 @@ import rich_click
 
 from zoo.cli.completion import complete_kind
 from zoo.cli.workspace import Workspace
-from zoo.components import KINDS, ArchitectureSpec, Family
-from zoo.console.listing import Row, listing
+from zoo.components import ArchitectureSpec, Family
+from zoo.console.listing import TITLES, Row, listing
 from zoo.console.output import print_json, print_note, print_result
 from zoo.errors import UnknownNameError
 from zoo.plugins import Entry
 
-ALL_KINDS = (*KINDS, "recipe")
+ALL_KINDS = tuple(TITLES)
 
 
 @rich_click.command("list")

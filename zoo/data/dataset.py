@@ -68,6 +68,12 @@ class Dataset:
     fingerprint: str
     notes: tuple[str, ...]
 
+    @property
+    def dtype(self) -> str:
+        """`uint8`, or `float32` for such arrays."""
+        images = next(iter(self.splits.values())).images
+        return str(images.data.dtype) if isinstance(images, ArrayImages) else "uint8"
+
     def fits(self, memory_limit: int) -> bool:
         """Return whether the image files of all splits, decoded, take at most so many MiB."""
         return _decoded_bytes(self.splits, self.channels, self.size) <= memory_limit * 2**20

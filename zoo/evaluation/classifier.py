@@ -13,7 +13,7 @@ import torch
 
 from zoo.data.augment import Preprocess
 from zoo.data.images import decode
-from zoo.errors import ImageError
+from zoo.errors import ImageError, ZooError
 from zoo.recipe import Recipe
 from zoo.training.device import choose_device, choose_precision
 from zoo.training.experiment import autocast, build_model, with_head
@@ -54,6 +54,7 @@ class Classifier:
         self.classes: tuple[str, ...] = tuple(manifest["classes"])
         self.channels, *size = manifest["image"]
         self.size: tuple[int, int] = (size[0], size[1])
+        self.dtype = np.dtype(manifest["dtype"])
         self.precision = choose_precision(recipe.training.precision, device)
         model = build_model(recipe, classes=len(self.classes), channels=self.channels, size=self.size, device=device)
         state = run.checkpoints.load_best()
@@ -68,8 +69,9 @@ class Classifier:
     def predict(self, images: Iterable[Image] | Image, top: int = 1) -> list[Prediction]:
         """Return one Prediction per image, in order.
 
-        Images are paths of files, or arrays uint8 `(C, H, W)` of the run's size. Raises ImageError for an array of another
-        shape; a file that does not decode becomes a Prediction with `error`.
+        Images are paths of files, or arrays `(C, H, W)` of the run's size, uint8 or, where the run trained on such, float32.
+        Raises ImageError for an array of another shape or type, ZooError for `top` below 1; a file that does not decode becomes
+        a Prediction with `error`.
         """
         if isinstance(images, (str, Path)) or (isinstance(images, np.ndarray) and images.ndim == 3):
             images = [images]
@@ -77,16 +79,18 @@ class Classifier:
 
     def stream(self, images: Iterable[Image], top: int = 1) -> Iterator[Prediction]:
         """Yield the predictions of `predict` batch by batch, for more images than memory holds."""
-        source = iter(images)
+        if top < 1:
+            raise ZooError(f"top must be at least 1, got {top} instead", possible=f"1 … {len(self.classes)}")
+        source = enumerate(images)
         while batch := list(islice(source, BATCH)):
             yield from self._batch(batch, min(top, len(self.classes)))
 
     @torch.inference_mode()
-    def _batch(self, images: Sequence[Image], top: int) -> list[Prediction]:
-        pixels: list[NDArray[np.uint8]] = []
+    def _batch(self, images: Sequence[tuple[int, Image]], top: int) -> list[Prediction]:
+        pixels: list[NDArray[Any]] = []
         results: list[Prediction | None] = []
-        names = [f"image {i}" if isinstance(image, np.ndarray) else str(image) for i, image in enumerate(images)]
-        for image, name in zip(images, names, strict=True):
+        names = [f"image {i}" if isinstance(image, np.ndarray) else str(image) for i, image in images]
+        for (_, image), name in zip(images, names, strict=True):
             try:
                 pixels.append(self._pixels(image, name))
                 results.append(None)
@@ -105,12 +109,15 @@ class Classifier:
         rows = iter(zip(values.tolist(), indices.tolist(), strict=True))
         return [result or self._prediction(name, *next(rows)) for name, result in zip(names, results, strict=True)]
 
-    def _pixels(self, image: Image, name: str) -> NDArray[np.uint8]:
+    def _pixels(self, image: Image, name: str) -> NDArray[Any]:
         if not isinstance(image, np.ndarray):
             return decode(Path(image), channels=self.channels, size=self.size)
         expected = (self.channels, *self.size)
-        if image.shape != expected:
-            raise ImageError(f"{name} has shape {image.shape}", possible=f"an array {expected}, or the path of a file")
+        if image.shape != expected or image.dtype != self.dtype:
+            raise ImageError(
+                f"{name} is {image.dtype} {image.shape}",
+                possible=f"an array {self.dtype} {expected}, or the path of a file",
+            )
         return image
 
     def _prediction(self, name: str, values: list[float], indices: list[int]) -> Prediction:

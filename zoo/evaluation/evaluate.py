@@ -10,7 +10,7 @@ import msgspec
 from zoo.data.dataset import Dataset, prepare
 from zoo.data.ids import content_ids
 from zoo.data.loader import Loader
-from zoo.errors import UnknownNameError
+from zoo.errors import DataError, UnknownNameError
 from zoo.evaluation.classifier import Classifier, load
 from zoo.evaluation.metrics import summarize
 from zoo.evaluation.predictions import Predictions, predict
@@ -35,7 +35,7 @@ def evaluate(
 
     `data` names other data, a path or a data source; where that has one split only, `split` is "all" of it. Each use of test,
     and of other data, is written to the run's ledger. Raises UnknownNameError for a split that the data does not have,
-    DataError for classes that the run does not know.
+    DataError for classes that the run does not know, and where the run's own data has changed.
     """
     classifier = load(run, device=device, catalog=catalog)
     recipe = classifier.recipe
@@ -47,9 +47,15 @@ def evaluate(
         split, source = "all", "train"
     if source not in dataset.splits:
         raise UnknownNameError("split", split, dataset.splits)
+    if data is None and dataset.fingerprint != run.manifest["environment"]["data"]:
+        raise DataError(
+            f"the data of {run.path} is not what it was trained on any more",
+            possible="the data as it was, or figures on the data as it is now",
+            hint=f"zoo eval {run.path} --data {getattr(recipe.source.params, 'path', '') or recipe.source.name}",
+        )
+    if split == "test" or data is not None:  # before it is read, so that no use goes unrecorded
+        run.record_access(split, "zoo eval" + (f" --data {data}" if data else ""), len(dataset.splits[source]))
     predictions = _drive(_predict(classifier, recipe, dataset, source), progress)
-    if split == "test" or data is not None:
-        run.record_test_access("zoo eval" + (f" --data {data}" if data else ""), len(predictions))
     if data is None:
         make_folder(run.path / "predictions")
         predictions.save(

@@ -7,6 +7,7 @@ through (the farthest first), the chain itself, the recipe, `--data`, and the co
 
 from __future__ import annotations
 
+import filecmp
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -240,8 +241,9 @@ def _from_environment() -> Path | None:
 
 
 def _same(path: Path, other: Path) -> bool:
+    """Return whether both are one file, or copies of it: in a clone, ./registry.yaml is what was packaged."""
     try:
-        return path.samefile(other)
+        return path.samefile(other) or filecmp.cmp(path, other, shallow=False)
     except (OSError, ValueError):
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 from typing import Any, Literal, TypeVar
 
@@ -55,11 +56,11 @@ def resolve(
 
 
 class _Resolver:
-    """Converts the blocks of one recipe one by one."""
+    """Converts the blocks of one recipe one by one; null takes back what a block inherits."""
 
     def __init__(self, name: str, node: Node, converter: Converter) -> None:
         self.name = name
-        self.node = node
+        self.node = replace(node, value={key: block for key, block in node.mapping.items() if block.value is not None})
         self.converter = converter
 
     def recipe(self) -> Recipe | None:
@@ -80,9 +81,9 @@ class _Resolver:
             "regularizers": self._regularizers(),
             "augmentation": self._block("augmentation", Augmentation, Augmentation()),
             "training": self._block("training", Training, Training()),
-            "acquisition": None if self._absent("acquisition") else self._component("acquisition"),
+            "acquisition": self._component("acquisition") if "acquisition" in self.node.mapping else None,
             "search": self._block("search", dict[str, Range], {}),
-            "target": None if self._absent("target") else self._block("target", Target, None),
+            "target": self._block("target", Target, None),
         }
         for key in REQUIRED:
             if key not in self.node.mapping and not converter.partial:
@@ -91,9 +92,6 @@ class _Resolver:
         if converter.problems or any(part is BAD for part in parts.values()):
             return None
         return Recipe(name=self.name, **parts, origins=converter.origins, notes=tuple(converter.notes))
-
-    def _absent(self, key: str) -> bool:
-        return key not in self.node.mapping or self.node.mapping[key].value is None
 
     def _block(self, key: str, kind: Any, default: T) -> T:
         if key not in self.node.mapping:

@@ -18,7 +18,6 @@ Schema = dict[str, Any]
 
 def json_schema(catalog: Catalog) -> Schema:
     """Return the schema (draft 2020-12) of a registry file for the components of this catalog."""
-    absent = {"type": "null"}
     definitions: Schema = {
         **{kind: _component(kind, catalog) for kind in KINDS},
         "schedule": _named({name: (_properties(struct), struct.__doc__) for name, struct in SCHEDULES.items()}),
@@ -27,10 +26,9 @@ def json_schema(catalog: Catalog) -> Schema:
         "augmentation": _struct(Augmentation),
         "training": _struct(Training),
         "search": {"type": "object", "additionalProperties": _struct(Range)},
-        "target": {"anyOf": [_struct(Target), absent]},
+        "target": _struct(Target),
     }
-    blocks: Schema = {key: _ref(key) for key in BLOCKS}
-    blocks["acquisition"] = {"anyOf": [_ref("acquisition"), absent]}
+    blocks: Schema = {key: {"anyOf": [_ref(key), {"type": "null"}]} for key in BLOCKS}
     extends = {"type": "string", "description": "the recipe that this one changes"}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -19,6 +19,8 @@ def evaluate_split(x: Experiment, run: Run, split: str) -> Generator[Evaluating,
 
     A use of test goes through the run's ledger.
     """
+    if split == "test" and x.world.leads:
+        run.record_access(split, "end of training", len(x.dataset.splits[split]))
     size = x.recipe.training.evaluation_batch_size
     batches = x.validation if split == "validation" else loader(x.dataset, split, x.recipe, x.device, x.world, size)
     predictions = yield from predict(
@@ -32,8 +34,6 @@ def evaluate_split(x: Experiment, run: Run, split: str) -> Generator[Evaluating,
     )
     batches.close()
     if x.world.leads:
-        if split == "test":
-            run.record_test_access("end of training", len(predictions))
         storage.make_folder(run.path / "predictions")
         ids = content_ids(x.dataset.splits[split])
         predictions.save(run.path / "predictions" / f"{split}.npz", ids, x.dataset.classes)

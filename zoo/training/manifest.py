@@ -43,6 +43,7 @@ def describe(x: Experiment, threads: int) -> dict[str, Any]:
         "command": sys.argv,
         "classes": list(x.dataset.classes),
         "image": [x.dataset.channels, *x.dataset.size],
+        "dtype": x.dataset.dtype,
         "normalization": {"mean": list(x.dataset.mean), "std": list(x.dataset.std)},
         "samples": {name: len(split) for name, split in x.dataset.splits.items()},
         "parameters": x.parameters,

@@ -37,7 +37,7 @@ class Regularizers:
             raise ComponentError(
                 f"regularizer {component.name!r} changed nothing in {type(self.context.model).__name__}",
                 possible="another place for it, or leave it out",
-                hint=f"zoo show {component.name}; regularizers.{component.name}=null removes it",
+                hint=f"regularizers.{component.name}=null   (leaves it out)",
             )
         if changed is not None:
             self.changes.append((component.name, f"changed {changed} module{'s' * (changed != 1)}"))

@@ -30,6 +30,7 @@ from zoo.errors import RunError, RunLockedError, UnknownNameError
 from zoo.training.checkpoint import Checkpoints
 
 RUNS = Path("runs")
+LOOK_SECONDS = 0.5  # who looks whether a run is in use holds its lock for an instant
 
 
 class Run:
@@ -90,9 +91,9 @@ class Run:
         """Record how this execution stands."""
         storage.write_json(self.path / "status.json", {"status": status, "reason": reason, "when": now()})
 
-    def record_test_access(self, purpose: str, samples: int) -> None:
-        """Add one line to the ledger of accesses to test."""
-        entry = {"when": now(), "split": "test", "purpose": purpose, "samples": samples}
+    def record_access(self, split: str, purpose: str, samples: int) -> None:
+        """Add one line to the ledger of accesses to test, and to other data."""
+        entry = {"when": now(), "split": split, "purpose": purpose, "samples": samples}
         storage.append_line(self.path / "ledger.jsonl", json.dumps(entry))
 
     def owner(self) -> dict[str, Any] | None:
@@ -115,7 +116,7 @@ class Run:
         Raises RunLockedError while another process holds it.
         """
         try:
-            with FileLock(self._lock_path, timeout=0):
+            with FileLock(self._lock_path, timeout=LOOK_SECONDS):
                 storage.write_json(self.path / "owner.json", {"pid": os.getpid(), "host": socket.gethostname()})
                 yield
         except Timeout:

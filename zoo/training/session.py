@@ -154,7 +154,8 @@ class Session:
             )
 
     def _save(self, *, best: bool) -> Saved:
-        state = {**self.experiment.state_dict(), "progress": self._shared_progress()}
+        classes = list(self.experiment.dataset.classes)
+        state = {**self.experiment.state_dict(), "progress": self._shared_progress(), "classes": classes}
         path = self.run.checkpoints.folder
         if self.experiment.world.leads:
             path = self.run.checkpoints.save(state, self.progress.step, best=best)
