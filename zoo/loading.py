@@ -174,7 +174,7 @@ def _in_folder(folder: Path) -> list[Candidate]:
 def _from_file(path: Path) -> ModuleType:
     name = path.parent.name if path.name == "__init__.py" else path.stem
     loaded = sys.modules.get(name)
-    if loaded is not None and getattr(loaded, "__file__", None) == str(path):
+    if loaded is not None and path.samefile(getattr(loaded, "__file__", None) or path.parent):
         return loaded
     if loaded is not None:
         raise ImportError(f"another module {name!r} is imported already; rename {path.name}")

@@ -191,7 +191,7 @@ def test_dropout_where_nothing_can_drop_is_refused_with_the_way_out() -> None:
     assert str(caught.value) == (
         "regularizer 'dropout' changed nothing in ConvNet\n"
         "  possible: another place for it, or leave it out\n"
-        "  try: zoo show dropout; regularizers.dropout=null removes it"
+        "  try: regularizers.dropout=null   (leaves it out)"
     )
     with pytest.raises(ComponentError, match="changed nothing in Net"):
         attached(Net(), "dropout")  # its head is no declared classifier

@@ -110,6 +110,8 @@ def runs_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     table = plain_table("run", "recipe", "status", "epochs", "validation", "test", "created")
     for index in (1, 2):
         table.columns[index].justify = "left"
+    table.columns[1].overflow = "fold"
+    table.columns[-1].no_wrap = True
     styles = {"finished": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
     for row in rows:
         status = Text(row["status"], styles.get(row["status"], ""))

@@ -67,8 +67,8 @@ class Stream:
         for _ in rows:
             try:
                 batch = next(iterator)
-            except RuntimeError as error:
-                if "worker" not in str(error):
+            except (RuntimeError, OSError, EOFError) as error:  # the last two where it ended while it was sending
+                if isinstance(error, RuntimeError) and "worker" not in str(error):
                     raise
                 self.close()
                 raise DataError(
