@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zoo.errors import ZooError
 from zoo.plugins import Catalog, load_catalog
 from zoo.recipe import Recipe
 from zoo.registry import Registry
@@ -48,9 +49,7 @@ def train(
     """
     from zoo.training.session import Session
 
-    if isinstance(recipe, str):
-        extra = () if seed is None else (f"training.seed={seed}",)
-        recipe = resolve(recipe, *overrides, *extra, data=data, registry=registry)
+    recipe = _resolved(recipe, overrides, data, seed, registry)
     session = Session.start(recipe, catalog=catalog(), run=None if run is None else Path(run), device=device)
     return _drive(session, on_event)
 
@@ -66,13 +65,18 @@ def resume(run: str | Path, *, device: str = "auto", on_event: Callable[[Event],
     return _drive(Session.resume(found.path, catalog=catalog(), device=device), on_event)
 
 
-def dry_run(recipe: str | Recipe, *overrides: str, data: str | None = None, device: str = "auto") -> DryRun:
+def dry_run(
+    recipe: str | Recipe,
+    *overrides: str,
+    data: str | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    registry: str | Path | None = None,
+) -> DryRun:
     """Prove that a run of the recipe will start, and return what two steps showed."""
     from zoo.training import dryrun
 
-    if isinstance(recipe, str):
-        recipe = resolve(recipe, *overrides, data=data)
-    return dryrun.dry_run(recipe, device=device)
+    return dryrun.dry_run(_resolved(recipe, overrides, data, seed, registry), device=device)
 
 
 def evaluate(
@@ -84,6 +88,19 @@ def evaluate(
 
     found = run if isinstance(run, Run) else find_run(run)
     return evaluation.evaluate(found, catalog=catalog(), split=split, data=data, device=device)
+
+
+def _resolved(
+    recipe: str | Recipe, overrides: tuple[str, ...], data: str | None, seed: int | None, registry: str | Path | None
+) -> Recipe:
+    if isinstance(recipe, str):
+        extra = () if seed is None else (f"training.seed={seed}",)
+        return resolve(recipe, *overrides, *extra, data=data, registry=registry)
+    if overrides or data is not None or seed is not None or registry is not None:
+        raise ZooError(
+            "a Recipe is resolved already and takes no settings, data, seed or registry", hint="zoo.resolve(NAME, …)"
+        )
+    return recipe
 
 
 def _drive(session: Any, on_event: Callable[[Event], None] | None) -> Run:

@@ -55,7 +55,7 @@ class Catalog:
         for entry in self._entries:
             for name in (entry.spec.name, *entry.spec.aliases):
                 self._index.setdefault((entry.kind, entry.qualified(name)), entry)
-        self._silenced: set[str] = set()
+        self._silenced: set[tuple[str, int]] = set()  # plugin and run
 
     def __repr__(self) -> str:
         return f"<Catalog of {len(self._entries)} components from {len(self._loaded)} plugins>"
@@ -100,7 +100,8 @@ class Catalog:
         """Tell the observers, each with mappings of its own to look at; one that raises is named on stderr and hears no more."""
         for item in self._loaded:
             plugin = item.plugin
-            if hook not in plugin.hooks or plugin.name in self._silenced:
+            who = (plugin.name, id(arguments["run"]))
+            if hook not in plugin.hooks or who in self._silenced:
                 continue
             try:
                 with (
@@ -112,7 +113,7 @@ class Catalog:
                     }
                     getattr(item.manager.hook, hook)(**own)
             except PluginError as error:
-                self._silenced.add(plugin.name)
+                self._silenced.add(who)
                 print(error.problem, file=sys.stderr)
 
 

@@ -60,6 +60,19 @@ def make_folder(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
 
+def claim_folder(path: Path) -> bool:
+    """Create a folder and its parents, and return whether it was not there before."""
+    with _translated(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir()
+        except FileExistsError:
+            if not path.is_dir():
+                raise
+            return False
+    return True
+
+
 def write_bytes(path: Path, data: bytes) -> None:
     """Put `data` in place of the file's content, whole or not at all."""
     with _translated(path):
@@ -98,6 +111,8 @@ def cut(path: Path, length: int) -> None:
     """Cut a file back to `length` bytes; an absent file counts as empty."""
     with _translated(path):
         path.touch()
+        if path.stat().st_size < length:
+            raise RunError(f"{path} has lost its end: {path.stat().st_size:,} of {length:,} bytes are there")
         with path.open("r+b") as file:
             file.truncate(length)
             os.fsync(file.fileno())

@@ -18,7 +18,7 @@ import torch
 torch.set_num_threads(1)
 import zoo
 recipe = zoo.resolve("conv-net-momentum", "architecture.filters=4", "architecture.hidden=16", "training.epochs=1", "training.batch_size=64",
-                     "training.threads=1", "regularizers=[]", data=sys.argv[1])
+                     "training.threads=1", "training.evaluation_batch_size=500", "regularizers=[]", data=sys.argv[1])
 run = zoo.train(recipe, run=sys.argv[2], device="cpu")
 if os.environ.get("RANK", "0") == "0":
     print(json.dumps({"history": run.history(), "summary": run.summary}))

@@ -16,6 +16,7 @@ import zoo
 from zoo.errors import Interrupted, NonFiniteError, RunError, RunLockedError
 from zoo.training.checkpoint import dumps
 from zoo.training.events import EpochDone, Evaluating, Finished, Saved, Started, StepDone
+from zoo.training.run import find_run, list_runs
 from zoo.training.session import Session
 
 Tiny = Callable[..., zoo.Recipe]
@@ -297,3 +298,58 @@ def test_bf16_autocast_and_channels_last_train(tiny: Tiny) -> None:
     run = zoo.train(tiny("training.precision=bf16", "training.channels_last=true"))
     assert run.summary is not None and run.manifest["environment"]["precision"] == "bf16"
     assert run.history()[-1]["train/loss"] < run.history()[0]["train/loss"]
+
+
+def test_a_resolved_recipe_takes_no_settings_that_would_be_lost(tiny: Tiny) -> None:
+    for arguments, options in ((("training.epochs=1",), {}), ((), {"seed": 7}), ((), {"data": "digits"})):
+        with pytest.raises(zoo.ZooError, match="is resolved already"):
+            zoo.train(tiny(), *arguments, **options)
+        with pytest.raises(zoo.ZooError, match="is resolved already"):
+            zoo.dry_run(tiny(), *arguments, **options)
+    assert not Path("runs").exists()
+
+
+def test_two_runs_that_start_together_get_directories_of_their_own(tiny: Tiny) -> None:
+    sessions = [Session.start(tiny(), catalog=zoo.catalog, device="cpu") for _ in range(2)]
+    assert [session.run.path.name for session in sessions] == ["conv-net-momentum-0-1", "conv-net-momentum-0-2"]
+
+
+def test_a_run_whose_data_changed_does_not_go_on(photos: Path) -> None:
+    recipe = zoo.resolve(
+        "conv-net-momentum", "architecture.filters=4", "architecture.hidden=16", "data.image_size=8", data=str(photos)
+    )
+    next(Session.start(recipe, catalog=zoo.catalog, run=Path("run"), device="cpu").events())
+    next((photos / "number 0").iterdir()).unlink()
+    with pytest.raises(RunError, match="is not what it was trained on so far"):
+        zoo.resume("run")
+
+
+def test_a_step_that_cannot_be_computed_is_one_clear_error() -> None:
+    recipe = zoo.resolve(
+        "resnet18-momentum", "training.batch_size=1", "data.train_size=20", "training.threads=1", "training.steps=2",
+        "training.epochs=null",
+    )  # fmt: skip
+    with pytest.raises(zoo.ZooError, match=r"step 1 of resnet18: ValueError: Expected more than 1 value per channel"):
+        zoo.train(recipe, run="one")
+    assert zoo.Run(Path("one")).status == "failed"
+
+
+def test_why_a_run_is_inexact_survives_a_stop(tiny: Tiny) -> None:
+    session = Session.start(tiny("training.deterministic=false"), catalog=zoo.catalog, run=Path("run"), device="cpu")
+    events = session.events()
+    for event in events:
+        if isinstance(event, EpochDone):
+            break
+    events.close()
+    assert zoo.Run(Path("run")).status == "interrupted"
+    run = zoo.resume("run")
+    assert run.manifest["inexact"] == ["training.deterministic is false"]
+    assert run.summary is not None and run.summary["exact"] is False
+
+
+def test_a_damaged_run_is_listed_and_hides_no_other(tiny: Tiny) -> None:
+    run = zoo.train(tiny("training.epochs=1"))
+    Path("runs/broken").mkdir()
+    Path("runs/broken/manifest.json").write_text("{")
+    assert {each.name for each in list_runs()} == {"broken", run.name}
+    assert find_run("latest").name == run.name

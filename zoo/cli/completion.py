@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from zoo.errors import ZooError
+
+if TYPE_CHECKING:
+    from zoo.cli.workspace import Workspace
 
 
 def complete_kind(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -24,10 +28,7 @@ def complete_recipe(ctx: click.Context, param: click.Parameter, incomplete: str)
 
 def complete_name(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
     """Offer the names of recipes and components."""
-    from zoo.cli.workspace import Workspace
-
-    workspace = ctx.find_object(Workspace) or Workspace()
-    return _starting(incomplete, (*_recipes(ctx), *(entry.name for entry in workspace.catalog.entries())))
+    return _starting(incomplete, (*_recipes(ctx), *(entry.name for entry in _quiet(ctx).catalog.entries())))
 
 
 def complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
@@ -38,12 +39,18 @@ def complete_run(ctx: click.Context, param: click.Parameter, incomplete: str) ->
 
 
 def _recipes(ctx: click.Context) -> tuple[str, ...]:
-    from zoo.cli.workspace import Workspace
-
     try:
-        return (ctx.find_object(Workspace) or Workspace()).registry.names()
+        return _quiet(ctx).registry.names()
     except ZooError:
         return ()
+
+
+def _quiet(ctx: click.Context) -> Workspace:
+    """Return the workspace of the options so far, which complains of nothing."""
+    from zoo.cli.workspace import Workspace
+
+    found = ctx.find_object(Workspace) or Workspace()
+    return Workspace(found.registry_file, found.plugins_dir, quiet=True)
 
 
 def _starting(incomplete: str, names: Iterable[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import signal
@@ -87,6 +88,8 @@ def zoo(ctx: click.Context, registry: Path | None, plugins_dir: Path | None, deb
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status; every error ends here, as one message on stderr."""
     args = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # not every system's encoding has ≥ or →
     try:
         with _interruptible():
             status = zoo.main(args, prog_name="zoo", standalone_mode=False)

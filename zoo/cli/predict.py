@@ -92,7 +92,8 @@ def _may_be_image(path: Path) -> bool:
 
 
 def _row(prediction: Prediction) -> dict[str, Any]:
+    path = prediction.path.encode(errors="backslashreplace").decode()  # a name may hold bytes that are not UTF-8
     if prediction.error is not None:
-        return {"path": prediction.path, "error": prediction.error}
+        return {"path": path, "error": prediction.error.encode(errors="backslashreplace").decode()}
     top = [{"class": name, "probability": probability} for name, probability in prediction.top]
-    return {"path": prediction.path, "class": prediction.class_name, "probability": prediction.probability, "top": top}
+    return {"path": path, "class": prediction.class_name, "probability": prediction.probability, "top": top}

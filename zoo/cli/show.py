@@ -73,7 +73,9 @@ def show(
     """
     found = _find(workspace, name, None if kind is None else canonical_kind(kind))
     if found == "recipe":
-        _show_recipe(workspace.registry.resolve(name, overrides), as_json)
+        with stdout_on_stderr():
+            recipe = workspace.registry.resolve(name, overrides)
+        _show_recipe(recipe, as_json)
         return
     entry = workspace.catalog.find(found, name)
     if isinstance(entry.spec, ArchitectureSpec):

@@ -67,11 +67,19 @@ def train(
         )
         _resume(workspace, resume, device, as_json)
         return
-    resolved = _resolve(workspace, recipe, overrides, data, seed)
+    with stdout_on_stderr():  # what recognises data may be a plugin's
+        resolved = _resolve(workspace, recipe, overrides, data, seed)
     if dry_run:
+        _require_free(resolved, run)
         _dry_run(resolved, device, as_json)
     else:
         _execute(lambda: _started(workspace, resolved, run, device), as_json)
+
+
+def _require_free(recipe: Recipe, run: Path | None) -> None:
+    from zoo.training.run import new_directory
+
+    new_directory(recipe.name, recipe.training.seed, run)
 
 
 def _refuse_with_resume(others: dict[str, Any]) -> None:

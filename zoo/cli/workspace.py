@@ -16,11 +16,12 @@ class Workspace:
 
     registry_file: Path | None = None
     plugins_dir: Path | None = None
+    quiet: bool = False
 
     @cached_property
     def catalog(self) -> Catalog:
         """Return the catalog of all plugins."""
-        return load_catalog(self.plugins_dir)
+        return load_catalog(self.plugins_dir, quiet=self.quiet)
 
     @cached_property
     def registry(self) -> Registry:

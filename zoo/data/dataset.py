@@ -212,6 +212,10 @@ def _cut_off(parts: Parts, name: str, fraction: float, settings: DataSettings, n
 
 
 def _check(names: Sequence[str], parts: Parts, *, known: bool) -> None:
+    if not names:
+        raise DataError(
+            "data.classes names no class", possible="two classes or more", hint="data.classes=null takes all"
+        )
     if len(names) < 2:
         raise DataError(f"the data has one class only: {', '.join(map(repr, names))}", possible="two classes or more")
     if not known:

@@ -61,4 +61,4 @@ def is_image(path: Path) -> bool:
 
 def is_hidden(name: str) -> bool:
     """Return whether an entry of a folder is the operating system's, not the user's: `.DS_Store`, `Thumbs.db`, `__MACOSX`."""
-    return name.startswith(".") or name in {"__MACOSX", "Thumbs.db", "desktop.ini"}
+    return name.startswith((".", "@eaDir")) or name in {"__MACOSX", "Thumbs.db", "desktop.ini"}

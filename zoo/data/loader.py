@@ -99,7 +99,8 @@ class Loader:
         """
         n = len(self.split)
         low, high = (rank * n // self._world for rank in (self._rank, self._rank + 1))
-        count = -(-(high - low) // self.batch_size)
+        largest = -(-n // self._world)
+        count = -(-largest // self.batch_size)  # the same for all processes, which meet after each batch
         edges = [low + i * (high - low) // count for i in range(count + 1)]
         rows = [torch.arange(a, b) for a, b in pairwise(edges)]
         return self._deliver(rows, [len(row) for row in rows])

@@ -71,5 +71,5 @@ def fingerprint(
                 size = (images.root / path).stat().st_size
             except OSError as error:
                 raise DataError(f"cannot read {images.root / path}: {error.strerror}") from error
-            digest.update(f"{name}/{unicodedata.normalize('NFC', path)}\0{size}\n".encode())
+            digest.update(f"{name}/{unicodedata.normalize('NFC', path)}\0{size}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()

@@ -110,6 +110,8 @@ class Classifier:
         return [result or self._prediction(name, *next(rows)) for name, result in zip(names, results, strict=True)]
 
     def _pixels(self, image: Image, name: str) -> NDArray[Any]:
+        if not isinstance(image, np.ndarray) and self.dtype != np.uint8:
+            raise ImageError(f"{name}: this run was trained on {self.dtype} arrays, not on image files")
         if not isinstance(image, np.ndarray):
             return decode(Path(image), channels=self.channels, size=self.size)
         expected = (self.channels, *self.size)

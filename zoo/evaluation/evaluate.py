@@ -50,7 +50,7 @@ def evaluate(
     if data is None and dataset.fingerprint != run.manifest["environment"]["data"]:
         raise DataError(
             f"the data of {run.path} is not what it was trained on any more",
-            possible="the data as it was, or figures on the data as it is now",
+            possible="the data as it was, or figures on the data as it is now, with what was trained on where it is no split apart",
             hint=f"zoo eval {run.path} --data {getattr(recipe.source.params, 'path', '') or recipe.source.name}",
         )
     if split == "test" or data is not None:  # before it is read, so that no use goes unrecorded
@@ -72,7 +72,7 @@ def evaluate(
 def _prepared(classifier: Classifier, recipe: Recipe, *, own: bool) -> Dataset:
     """Return the data in the run's form; the run's own is cut as it was for training, other data is taken as it is."""
     normalization = Normalization(**classifier.run.manifest["normalization"])
-    return prepare(
+    dataset = prepare(
         msgspec.structs.replace(recipe.data, normalization=normalization),
         recipe.source,
         min_size=1,
@@ -83,6 +83,9 @@ def _prepared(classifier: Classifier, recipe: Recipe, *, own: bool) -> Dataset:
         channels=classifier.channels,
         cut=own,
     )
+    if dataset.dtype != str(classifier.dtype):
+        raise DataError(f"the data is {dataset.dtype}", possible=f"{classifier.dtype}, as in the run's data")
+    return dataset
 
 
 def _predict(

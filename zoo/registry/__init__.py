@@ -235,7 +235,7 @@ def _name_in(recipe: Node, key: str) -> object:
 
 
 def _from_environment() -> Path | None:
-    if "ZOO_REGISTRY" in os.environ:
+    if os.environ.get("ZOO_REGISTRY"):
         return Path(os.environ["ZOO_REGISTRY"])
     return Path(FILE_NAME) if Path(FILE_NAME).is_file() else None
 

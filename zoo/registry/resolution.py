@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from zoo.components import AcquisitionSpec, ArchitectureSpec, Component, RegularizerSpec
+from zoo.components import AcquisitionSpec, ArchitectureSpec, Component, DataSourceSpec, RegularizerSpec
 from zoo.errors import ZooError, nearest
 from zoo.guard import guarded
 from zoo.plugins import Catalog
@@ -246,7 +246,8 @@ def absolute_paths(recipe: Recipe) -> Recipe:
 
     params: Any = recipe.source.params
     path = getattr(params, "path", None)
-    if not isinstance(path, str) or not path:
+    assert isinstance(recipe.source.spec, DataSourceSpec)
+    if recipe.source.spec.recognizes is None or not isinstance(path, str) or not path:
         return recipe
     params = msgspec.structs.replace(params, path=str(Path(path).expanduser().absolute()))
     source: Component[Any] = Component(recipe.source.spec, recipe.source.name, params, recipe.source.provenance)

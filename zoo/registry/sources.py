@@ -15,6 +15,8 @@ def recognize(catalog: Catalog, text: str) -> tuple[str, str | None, str]:
 
     A path that exists comes before a source of the same name. Raises DataError where no source, or more than one, reads it.
     """
+    if not text:
+        raise DataError("--data is empty", possible="a path, or a data source", hint="zoo list data")
     path = Path(text).expanduser()
     sources = catalog.entries("data")
     if not _exists(path):

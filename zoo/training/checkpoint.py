@@ -167,7 +167,7 @@ class Checkpoints:
         if problem:
             raise RunError(
                 f"checkpoint {self.folder / kept.folder} is damaged: {problem}",
-                hint="zoo train --resume, or train anew",
+                hint="train anew in another --run DIR",
             )
         return tree
 

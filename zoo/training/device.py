@@ -18,16 +18,17 @@ from zoo.recipe import Training
 def choose_device(asked: str = "auto") -> torch.device:
     """Return the device for `auto` (cuda, mps, cpu in this order), `cpu`, `cuda`, `cuda:N` or `mps`.
 
-    Raises DeviceError when this machine does not have it.
+    Each process that torchrun starts on a machine gets a cuda device of its own. Raises DeviceError when this machine does not
+    have it.
     """
     found = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
     found += ["mps"] if torch.backends.mps.is_available() else []
     found += ["cpu"]
     if asked == "auto":
-        asked = found[0]
+        asked = found[0].partition(":")[0]
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", asked):
         raise DeviceError(f"unknown device {asked!r}", possible="auto, cpu, cuda, cuda:N, mps", hint="--device auto")
-    device = torch.device("cuda:0" if asked == "cuda" else asked)
+    device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if asked == "cuda" else asked)
     if str(device) not in found:
         raise DeviceError(f"device {asked!r} is not on this machine", possible=", ".join(found), hint="--device auto")
     return device

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -17,14 +18,17 @@ class World:
     size: int = 1
 
     @classmethod
-    def current(cls) -> World:
-        """Return this process's place: a group that exists, or one that torchrun's variables ask for, or alone."""
+    def current(cls, device: torch.device) -> World:
+        """Return this process's place: a group that exists, or one that torchrun's variables ask for, or alone.
+
+        A new group's processes exchange tensors on `device`.
+        """
         if (
             distributed.is_available()
             and not distributed.is_initialized()
             and int(os.environ.get("WORLD_SIZE", "1")) > 1
         ):
-            distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+            distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         if distributed.is_available() and distributed.is_initialized():
             return cls(distributed.get_rank(), distributed.get_world_size())
         return cls()
@@ -41,11 +45,32 @@ class World:
             distributed.all_reduce(tensor)
         return tensor
 
-    def any(self, flag: bool, device: torch.device) -> bool:
-        """Return True everywhere when `flag` is True anywhere."""
+    def mean(self, tensor: Tensor) -> Tensor:
+        """Return the mean over all processes."""
+        return self.sum(tensor) / self.size if self.size > 1 else tensor
+
+    def max(self, value: int, device: torch.device) -> int:
+        """Return the largest value that any process has."""
         if self.size == 1:
-            return flag
-        return bool(self.sum(torch.tensor(int(flag), device=device)).item())
+            return value
+        tensor = torch.tensor(value, device=device)
+        distributed.all_reduce(tensor, distributed.ReduceOp.MAX)
+        return int(tensor)
+
+    def share(self, tensors: Iterable[Tensor]) -> None:
+        """Give every process the leader's values of these tensors, in place."""
+        if self.size > 1:
+            for tensor in tensors:
+                distributed.broadcast(tensor, 0)
+
+    def share_text(self, text: str, device: torch.device) -> str:
+        """Return the leader's text."""
+        if self.size == 1:
+            return text
+        length = self.max(len(text.encode()) if self.leads else 0, device)
+        data = torch.tensor(list(text.encode()) if self.leads else [0] * length, dtype=torch.uint8, device=device)
+        self.share([data])
+        return bytes(data.tolist()).decode()
 
     def gather(self, tensor: Tensor) -> Tensor:
         """Return the concatenation, in order of rank, of tensors whose first dimension may differ."""

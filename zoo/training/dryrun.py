@@ -48,13 +48,13 @@ class DryRun:
 def dry_run(recipe: Recipe, *, device: str = "auto") -> DryRun:
     """Resolve, build, and run two batches through forward, backward, step, evaluation, save and restore; write nothing.
 
-    Image files are decoded for these batches only. Raises whatever a run would raise.
+    Of image files, those of the batches and those whose mean is measured are decoded. Raises whatever a run would raise.
     """
     streamed = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, memory_limit=0, workers=0))
     x = build(streamed, device=device)
     with repeatable(recipe.training, recipe.training.threads or torch.get_num_threads()):
         progress = Progress(x.device)
-        seconds = _train(x, progress)
+        seconds = _train(x, progress, decodes=not x.dataset.fits(recipe.data.memory_limit))
         evaluation = _evaluate(x)
         loss = float(progress.loss) / progress.seen
         size = _save_and_restore(x, progress)
@@ -80,8 +80,8 @@ def dry_run(recipe: Recipe, *, device: str = "auto") -> DryRun:
     )
 
 
-def _train(x: Experiment, progress: Progress) -> float:
-    """Do two steps, the second batch following the first as in a run; return the seconds of the last."""
+def _train(x: Experiment, progress: Progress, *, decodes: bool) -> float:
+    """Do two steps, the second batch following the first; return the seconds of the last, with decoding where a run decodes."""
     seconds = math.nan
     set_mode(x, training=True)
     for batch in islice(_endless(x.train, x.recipe.training.seed), STEPS):
@@ -89,7 +89,7 @@ def _train(x: Experiment, progress: Progress) -> float:
         optimize(x, progress, batch)
         progress.step += 1
         float(progress.loss)  # waits for the device
-        seconds = time.perf_counter() - began + batch.waited
+        seconds = time.perf_counter() - began + decodes * batch.waited
     return seconds
 
 
@@ -128,8 +128,11 @@ def _peak_memory(device: torch.device) -> int:
     """Return the peak memory in bytes: of the device on cuda, of this process elsewhere."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    import resource
     import sys
 
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024  # kilobytes on Linux

@@ -175,8 +175,8 @@ def build(
     recipe: Recipe, *, device: str = "auto", world: World | None = None, dataset: Dataset | None = None
 ) -> Experiment:
     """Return the experiment of a recipe; reads and checks the data, builds everything, trains nothing."""
-    world = world or World.current()
     place = choose_device(device)
+    world = world or World.current(place)
     precision = choose_precision(recipe.training.precision, place)
     dataset = dataset or prepare_data(recipe)
     classes = len(dataset.classes)

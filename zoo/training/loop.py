@@ -14,9 +14,10 @@ from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from zoo.components import OptimizerSpec
 from zoo.data.loader import Batch
-from zoo.errors import NonFiniteError
+from zoo.errors import ComponentError, NonFiniteError
 from zoo.evaluation.metrics import summarize
 from zoo.evaluation.predictions import predict
+from zoo.guard import guarded
 from zoo.training.events import EpochDone, Evaluating, Event, StepDone
 from zoo.training.experiment import Experiment
 from zoo.training.progress import Progress
@@ -72,6 +73,7 @@ def optimize(x: Experiment, progress: Progress, batch: Batch) -> None:
             *(torch.tensor_split(part, accumulate) for part in (batch.images, batch.labels, batch.samples)), strict=True
         )
     )
+    draws = Draws(seed, epoch, batch.samples)
     passes = 0
 
     def gradients() -> None:
@@ -80,10 +82,14 @@ def optimize(x: Experiment, progress: Progress, batch: Batch) -> None:
         x.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=x.device)
         for micro, (images, labels, samples) in enumerate(micros):
-            draws = Draws(seed, epoch, samples)
+            own = Draws(seed, epoch, samples)
             last = micro == len(micros) - 1
-            with _synchronized(x.network, last), stream(seed, "forward", step, micro, rank, device=x.device):
-                pixels, targets = x.regularizers.on_batch(x.preprocess.train(images, draws), labels, draws)
+            with (
+                _explained(x, step),
+                _synchronized(x.network, last),
+                stream(seed, "forward", step, micro, rank, device=x.device),
+            ):
+                pixels, targets = x.regularizers.on_batch(x.preprocess.train(images, own), labels, own)
                 with x.autocast():
                     logits = x.network(pixels)
                 losses = x.regularizers.loss(logits.float(), targets)
@@ -94,20 +100,21 @@ def optimize(x: Experiment, progress: Progress, batch: Batch) -> None:
             total += loss.detach()
             if passes == 1:
                 progress.add(losses.detach(), logits.argmax(1) == (targets if targets.ndim == 1 else targets.argmax(1)))
-        _clip_and_check(x, total, step)
+        # Every process decides alike whether to stop; gradients are shared already.
+        _clip_and_check(x, x.world.mean(total), step)
 
     def closure() -> None:
         with ExitStack() as stack:
             if passes:
                 stack.enter_context(frozen_statistics(x.model))
             gradients()
+            x.regularizers.before_step(x.model, step, draws)
 
     two_passes = isinstance(x.recipe.optimizer.spec, OptimizerSpec) and x.recipe.optimizer.spec.passes == 2
     if two_passes:
         x.optimizer.step(closure)  # type: ignore[arg-type]  # a two-pass optimizer asks for gradients, not for a loss
     else:
-        gradients()
-        x.regularizers.before_step(x.model, step, Draws(seed, epoch, batch.samples))
+        closure()
         x.optimizer.step()
     x.regularizers.after_step(x.model, step, x.optimizer.param_groups)
 
@@ -154,6 +161,7 @@ def _train_metrics(x: Experiment, progress: Progress) -> dict[str, float]:
 def validate(x: Experiment) -> Generator[Evaluating, None, dict[str, float]]:
     """Evaluate the validation split and return its loss and accuracy."""
     set_mode(x, training=False)
+    x.world.share(x.model.buffers())  # each process has running statistics of its own, and the leader's are saved
     network = x.evaluation_network()
     predictions = yield from predict(
         network, x.validation, x.preprocess, split="validation", device=x.device, precision=x.precision, world=x.world
@@ -175,6 +183,18 @@ def frozen_statistics(model: nn.Module) -> Iterator[None]:
     finally:
         for module, (momentum, tracked) in zip(norms, saved, strict=True):
             module.momentum, module.num_batches_tracked = momentum, tracked
+
+
+@contextmanager
+def _explained(x: Experiment, step: int) -> Iterator[None]:
+    try:
+        with guarded(f"step {step + 1} of {x.recipe.architecture.name}", ComponentError):
+            yield
+    except ComponentError as error:
+        if not isinstance(error.__cause__, torch.OutOfMemoryError):
+            raise
+        hint = "training.accumulate=2, or a smaller training.batch_size"
+        raise ComponentError(error.problem, hint=hint) from error.__cause__
 
 
 @contextmanager

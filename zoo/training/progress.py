@@ -74,12 +74,16 @@ class Progress:
         self.correct += correct.sum()
         self.seen += len(losses)
 
-    def finish_epoch(self, recipe: Recipe, metrics: Mapping[str, float]) -> bool:
-        """Take in the figures of one epoch; return whether it is the best so far by the recipe's metric."""
-        self.epoch += 1
+    def forget_sums(self) -> None:
+        """Start the sums of an epoch anew."""
         self.seen = 0
         self.loss.zero_()
         self.correct.zero_()
+
+    def finish_epoch(self, recipe: Recipe, metrics: Mapping[str, float]) -> bool:
+        """Take in the figures of one epoch; return whether it is the best so far by the recipe's metric."""
+        self.epoch += 1
+        self.forget_sums()
         best = self.best.see(monitored(recipe), metrics[monitored(recipe)], self.epoch)
         stopping: EarlyStopping | None = recipe.training.early_stopping
         if stopping is not None:

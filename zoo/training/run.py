@@ -80,7 +80,8 @@ class Run:
             return "finished"
         if self.owner() is not None:
             return "running"
-        return str((self._json("status.json") or {}).get("status", "interrupted"))
+        word = str((self._json("status.json") or {}).get("status", "interrupted"))
+        return "interrupted" if word == "running" else word
 
     def history(self) -> list[dict[str, Any]]:
         """Return the figures of each epoch, in order: epoch, step, `train/loss`, `validation/accuracy`, …"""
@@ -115,10 +116,9 @@ class Run:
 
         Raises RunLockedError while another process holds it.
         """
+        lock = FileLock(self._lock_path, timeout=LOOK_SECONDS)
         try:
-            with FileLock(self._lock_path, timeout=LOOK_SECONDS):
-                storage.write_json(self.path / "owner.json", {"pid": os.getpid(), "host": socket.gethostname()})
-                yield
+            lock.acquire()
         except Timeout:
             owner = self._json("owner.json") or {}
             raise RunLockedError(
@@ -129,6 +129,11 @@ class Run:
             raise RunError(
                 f"cannot write {self.path}: permission denied", hint="choose another place with --run DIR"
             ) from error
+        try:
+            storage.write_json(self.path / "owner.json", {"pid": os.getpid(), "host": socket.gethostname()})
+            yield
+        finally:
+            lock.release()
 
     @property
     def _lock_path(self) -> Path:
@@ -170,12 +175,27 @@ def new_directory(recipe: str, seed: int, asked: Path | None, root: Path = RUNS)
     return root / f"{stem}-{number}"
 
 
+def claim_directory(recipe: str, seed: int, asked: Path | None, root: Path = RUNS) -> Path:
+    """Make the directory of a new run and return it; of two runs that start at once, each gets its own."""
+    while True:
+        path = new_directory(recipe, seed, asked, root)
+        if storage.claim_folder(path) or asked is not None:
+            return path
+
+
 def list_runs(root: Path = RUNS) -> list[Run]:
     """Return the runs under `root`, oldest first."""
     if not root.is_dir():
         return []
     runs = [Run(path) for path in root.iterdir() if (path / "manifest.json").exists()]
-    return sorted(runs, key=lambda run: (run.created, run.name))
+    return sorted(runs, key=lambda run: (_created(run), run.name))
+
+
+def _created(run: Run) -> str:
+    try:
+        return run.created
+    except (RunError, KeyError):  # a damaged run is told as such where it is shown
+        return ""
 
 
 def find_run(text: str | Path, root: Path = RUNS) -> Run:

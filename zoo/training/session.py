@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import torch
 
 from zoo import storage
@@ -24,7 +25,7 @@ from zoo.training.final import evaluate_split
 from zoo.training.loop import fit
 from zoo.training.manifest import describe, drift, environment
 from zoo.training.progress import Progress, monitored
-from zoo.training.run import Run, new_directory
+from zoo.training.run import Run, claim_directory, new_directory
 from zoo.training.signals import caught_signals
 
 SAVE_SECONDS = 300.0
@@ -40,6 +41,8 @@ class Session:
         self.threads = threads
         self.progress = Progress(x.device)
         self.notes = x.notes
+        self.inexact: list[str] = []  # why earlier executions may not repeat bit by bit
+        self._now = Inexact()
         self._opened_at = run.checkpoints.index().last
         self._saved_at = time.monotonic()
         self._seconds = 0.0
@@ -48,11 +51,14 @@ class Session:
     def start(cls, recipe: Recipe, *, catalog: Catalog, run: Path | None = None, device: str = "auto") -> Session:
         """Return a session for a new run; reads the data and builds the model first, so bad input leaves no directory."""
         recipe = absolute_paths(recipe)
-        path = new_directory(recipe.name, recipe.training.seed, run)
+        new_directory(recipe.name, recipe.training.seed, run)
         threads = recipe.training.threads or torch.get_num_threads()
-        session = cls(Run(path), build(recipe, device=device), catalog, threads)
-        if session.experiment.world.leads:
-            storage.make_folder(path)
+        x = build(recipe, device=device)
+        # Only now, and by making it: meanwhile another run may have taken the directory.
+        path = claim_directory(recipe.name, recipe.training.seed, run) if x.world.leads else Path()
+        path = Path(x.world.share_text(str(path), x.device))
+        session = cls(Run(path), x, catalog, threads)
+        if x.world.leads:
             storage.write_text(path / "recipe.yaml", recipe_document(recipe))
             storage.write_json(path / "manifest.json", describe(session.experiment, threads))
         return session
@@ -77,17 +83,22 @@ class Session:
                 possible=", ".join(manifest["classes"]),
                 hint="restore the data, or train anew",
             )
+        if session.experiment.dataset.fingerprint != before["data"]:
+            raise RunError(
+                f"the data of {here.path} is not what it was trained on so far", hint="restore the data, or train anew"
+            )
         index = here.checkpoints.index()
         notes: list[str] = []
         if index.last is not None:
             state, notes = here.checkpoints.load_last()
             session.experiment.load_state_dict(state)
             session.progress.load_state_dict(state["progress"])
+            session.inexact = list(state["inexact"])
+            if not session.experiment.world.leads:
+                session.progress.forget_sums()  # the leader carries those of all
         changes = drift(before, environment(session.experiment, threads))
         session.notes = (*session.notes, *notes, *(f"not exact any more: {change}" for change in changes))
-        if changes and session.experiment.world.leads:
-            manifest.update(exact=False, inexact=[*manifest["inexact"], *changes])
-            storage.write_json(here.path / "manifest.json", manifest)
+        session.inexact += changes
         here.start_epoch, here.start_step = session.progress.epoch, session.progress.step
         return session
 
@@ -97,9 +108,9 @@ class Session:
         SIGINT and SIGTERM end it after the step in progress with a checkpoint and Interrupted.
         """
         training = self.experiment.recipe.training
-        with self._locked(), repeatable(training, self.threads) as inexact, caught_signals() as caught:
+        with self._locked(), repeatable(training, self.threads) as self._now, caught_signals() as caught:
             try:
-                yield from self._events(inexact, caught)
+                yield from self._events(caught)
             except ZooError as error:
                 self._status("interrupted" if isinstance(error, Interrupted) else "failed", error.problem)
                 raise
@@ -110,7 +121,7 @@ class Session:
                 self.experiment.train.close()
                 self.experiment.validation.close()
 
-    def _events(self, inexact: Inexact, caught: Callable[[], int]) -> Iterator[Event]:
+    def _events(self, caught: Callable[[], int]) -> Iterator[Event]:
         x, progress = self.experiment, self.progress
         last = self.run.checkpoints.index().last
         if last != self._opened_at:
@@ -119,6 +130,7 @@ class Session:
             )
         if x.world.leads:
             storage.cut(self.run.path / "metrics.jsonl", progress.metrics_length)
+            self._write_exactness()
             self._status("running", "")
             self.catalog.notify("zoo_run_started", run=self.run)
         yield self._started()
@@ -130,22 +142,24 @@ class Session:
             if isinstance(event, EpochDone):
                 self._record(event)
                 yield self._save(best=event.best)
-            elif isinstance(event, (StepDone, Evaluating)) and self._due(event, caught):
-                yield self._save(best=False)
-                self._stop_if_asked(caught)
+            elif isinstance(event, (StepDone, Evaluating)):
+                due, signum = self._due(event, caught)
+                if due:
+                    yield self._save(best=False)
+                self._stop_if(signum)
         self._seconds = time.monotonic() - began
-        yield from self._finish(inexact, caught)
+        yield from self._finish(caught)
 
-    def _due(self, event: StepDone | Evaluating, caught: Callable[[], int]) -> bool:
+    def _due(self, event: StepDone | Evaluating, caught: Callable[[], int]) -> tuple[bool, int]:
+        """Return whether to save now, and the signal to stop for or 0; all processes agree."""
         every = self.experiment.recipe.training.checkpoint_every
-        asked = bool(caught())
-        if isinstance(event, StepDone):
-            asked |= time.monotonic() - self._saved_at > SAVE_SECONDS
-            asked |= every is not None and event.step % every == 0
-        return self.experiment.world.any(asked, self.experiment.device)
+        due = isinstance(event, StepDone) and (
+            time.monotonic() - self._saved_at > SAVE_SECONDS or (every is not None and event.step % every == 0)
+        )
+        agreed = self.experiment.world.max(2 * caught() + due, self.experiment.device)
+        return agreed > 0, agreed // 2
 
-    def _stop_if_asked(self, caught: Callable[[], int]) -> None:
-        signum = caught()
+    def _stop_if(self, signum: int) -> None:
         if signum:
             raise Interrupted(
                 signum,
@@ -156,6 +170,7 @@ class Session:
     def _save(self, *, best: bool) -> Saved:
         classes = list(self.experiment.dataset.classes)
         state = {**self.experiment.state_dict(), "progress": self._shared_progress(), "classes": classes}
+        state["inexact"] = self._reasons()
         path = self.run.checkpoints.folder
         if self.experiment.world.leads:
             path = self.run.checkpoints.save(state, self.progress.step, best=best)
@@ -183,7 +198,7 @@ class Session:
         storage.append_line(self.run.path / "timings.jsonl", json.dumps({"epoch": event.epoch, **event.timings}))
         self.catalog.notify("zoo_epoch_finished", run=self.run, epoch=event.epoch, metrics=event.metrics)
 
-    def _finish(self, inexact: Inexact, caught: Callable[[], int]) -> Iterator[Event]:
+    def _finish(self, caught: Callable[[], int]) -> Iterator[Event]:
         x, progress = self.experiment, self.progress
         best = self.run.checkpoints.load_best()
         x.regularizers.evaluation_model(x.model).load_state_dict(best.get("evaluation", best["model"]))
@@ -192,10 +207,7 @@ class Session:
             figures[split] = None
             if split in x.dataset.splits:
                 figures[split] = yield from evaluate_split(x, self.run, split)
-            self._stop_if_asked(caught)
-        manifest = self.run.manifest
-        manifest["inexact"] = [*manifest["inexact"], *inexact.reasons]
-        manifest["exact"] = not manifest["inexact"]
+            self._stop_if(x.world.max(caught(), x.device))
         summary = {
             "run": str(self.run.path),
             "status": "finished",
@@ -204,15 +216,23 @@ class Session:
             "steps": progress.step,
             "best": {"metric": monitored(x.recipe), "value": progress.best.best, "epoch": progress.best.epoch},
             "stopped_early": progress.stopped,
-            "exact": manifest["exact"],
+            "exact": not self._reasons(),
             "seconds": round(self._seconds, 3),
             **figures,
         }
         if x.world.leads:
-            storage.write_json(self.run.path / "manifest.json", manifest)
+            self._write_exactness()
             storage.write_json(self.run.path / "summary.json", summary)
             self.catalog.notify("zoo_run_finished", run=self.run, summary=summary)
         yield Finished(summary=summary)
+
+    def _reasons(self) -> list[str]:
+        """Return why the run may not repeat bit by bit, as far as it has come."""
+        return list(dict.fromkeys([*self.inexact, *self._now.reasons]))
+
+    def _write_exactness(self) -> None:
+        manifest = {**self.run.manifest, "exact": not self._reasons(), "inexact": self._reasons()}
+        storage.write_json(self.run.path / "manifest.json", manifest)
 
     def _started(self) -> Started:
         x = self.experiment
@@ -247,4 +267,5 @@ class Session:
 
 def stored_recipe(run: Run, catalog: Catalog) -> Recipe:
     """Return the recipe that a run keeps."""
-    return Registry.load(catalog, run.path / "recipe.yaml").resolve(run.recipe_name)
+    recipe = Registry.load(catalog, run.path / "recipe.yaml").resolve(run.recipe_name)
+    return msgspec.structs.replace(recipe, notes=())  # that it stands in a file of its own is no news
