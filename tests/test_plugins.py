@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from fixtures.distributions import install, install_decent, namespace
+from fixtures.distributions import HOSTILE, install, install_decent, namespace
 
 from zoo.components import Component, Params
 from zoo.errors import ComponentError, PluginError, UnknownNameError
@@ -216,3 +216,17 @@ def test_parameters_that_cannot_be_defaulted_are_refused() -> None:
 
     with pytest.raises(TypeError, match="every field needs a resolvable type and a default"):
         ArchitectureSpec(name="net", factory="a:b", summary="x", family="cnn", embeddings=False, params=Needy)
+
+
+def test_two_modules_of_a_folder_with_one_component_are_a_conflict_that_names_the_first(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    text = (HOSTILE / "decent.py").read_text()
+    for name in ("alpha_net", "beta_net"):
+        (folder / f"{name}.py").write_text(text.replace("decent.yaml", f"{name}.yaml"))
+        (folder / f"{name}.yaml").write_text("version: 1\nrecipes: {}\n")
+    first, second = [p for p in load_catalog(folder, quiet=True).plugins if p.name == "local"]
+    assert (first.state, second.state) == ("loaded", "conflict")
+    assert second.error == "alpha_net.py announces the architecture 'net' already"
+    for name in ("alpha_net", "beta_net"):
+        del sys.modules[name]

@@ -102,8 +102,20 @@ def load_all(candidates: Sequence[Candidate]) -> list[Loaded]:
                 names = " and ".join(c.plugin.distribution for c in candidates if c.plugin.name == plugin.name)
                 loaded.append(_unused(plugin, "conflict", f"the namespace {plugin.name!r} is claimed by {names}"))
             else:
-                loaded.append(load(candidate))
+                loaded.append(_distinct(load(candidate), loaded))
     return loaded
+
+
+def _distinct(item: Loaded, before: Sequence[Loaded]) -> Loaded:
+    """Return the plugin, in conflict where an earlier one of its namespace has a component of the same name."""
+    taken = {
+        (s.kind, s.name): other.plugin for other in before if other.plugin.name == item.plugin.name for s in other.specs
+    }
+    for spec in item.specs:
+        if (spec.kind, spec.name) in taken:
+            owner = taken[spec.kind, spec.name].distribution
+            return _unused(item.plugin, "conflict", f"{owner} announces the {spec.kind} {spec.name!r} already")
+    return item
 
 
 def load(candidate: Candidate) -> Loaded:

@@ -238,7 +238,12 @@ def test_a_damaged_last_checkpoint_costs_one_epoch_and_is_said(tiny: Tiny) -> No
     resumed = Session.resume(Path("part"), catalog=zoo.catalog, device="cpu")
     assert any("is damaged (tensors.safetensors does not match its SHA-256)" in note for note in resumed.notes)
     assert resumed.progress.epoch == 1
-    list(resumed.events())
+    kept = resumed.run.checkpoints.index().previous
+    events = resumed.events()
+    next(event for event in events if isinstance(event, StepDone))
+    index = resumed.run.checkpoints.index()
+    assert (index.last, index.previous) == (kept, None)
+    list(events)
     assert state(resumed.run) == state(whole)
 
 

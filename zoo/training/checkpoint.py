@@ -137,8 +137,7 @@ class Checkpoints:
         storage.write_folder(self.folder / name, files)
         kept = Kept(name, step, {file: hashlib.sha256(data).hexdigest() for file, data in files.items()})
         new = Index(last=kept, previous=old.last, best=kept if best else old.best)
-        storage.write_bytes(self.folder / "index.json", msgspec.json.format(msgspec.json.encode(new), indent=2))
-        self._sweep(new)
+        self._write(new)
         return self.folder / name
 
     def load_last(self) -> tuple[Any, list[str]]:
@@ -156,6 +155,11 @@ class Checkpoints:
             f"no usable checkpoint in {self.folder}" + (f": {'; '.join(notes)}" if notes else ""),
             hint="train anew in another --run DIR",
         )
+
+    def drop_last(self) -> None:
+        """Forget the last checkpoint, which is damaged, so that the one before it is not swept away in its place."""
+        old = self.index()
+        self._write(Index(last=old.previous, best=old.best))
 
     def load_best(self) -> Any:
         """Return the state of the best epoch, or of the last one where no epoch was validated."""
@@ -181,6 +185,10 @@ class Checkpoints:
             if hashlib.sha256(files[name]).hexdigest() != digest:
                 return f"{name} does not match its SHA-256", None
         return "", loads(files)
+
+    def _write(self, index: Index) -> None:
+        storage.write_bytes(self.folder / "index.json", msgspec.json.format(msgspec.json.encode(index), indent=2))
+        self._sweep(index)
 
     def _sweep(self, index: Index) -> None:
         kept = {entry.folder for entry in (index.last, index.previous, index.best) if entry is not None}

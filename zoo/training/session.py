@@ -41,6 +41,7 @@ class Session:
         self.threads = threads
         self.progress = Progress(x.device)
         self.notes = x.notes
+        self.damaged = False  # the last checkpoint, so that this execution goes on from the one before it
         self.inexact: list[str] = []  # why earlier executions may not repeat bit by bit
         self._now = Inexact()
         self._opened_at = run.checkpoints.index().last
@@ -94,6 +95,7 @@ class Session:
             session.experiment.load_state_dict(state)
             session.progress.load_state_dict(state["progress"])
             session.inexact = list(state["inexact"])
+            session.damaged = bool(notes)
             if not session.experiment.world.leads:
                 session.progress.forget_sums()  # the leader carries those of all
         changes = drift(before, environment(session.experiment, threads))
@@ -131,6 +133,8 @@ class Session:
         if x.world.leads:
             storage.cut(self.run.path / "metrics.jsonl", progress.metrics_length)
             self._write_exactness()
+            if self.damaged:
+                self.run.checkpoints.drop_last()
             self._status("running", "")
             self.catalog.notify("zoo_run_started", run=self.run)
         yield self._started()
