@@ -70,6 +70,7 @@ class Stream:
             except (RuntimeError, OSError, EOFError) as error:  # the last two where it ended while it was sending
                 if isinstance(error, RuntimeError) and "worker" not in str(error):
                     raise
+                _abandon(iterator)
                 self.close()
                 raise DataError(
                     f"a process that decodes images ended unexpectedly ({error})",
@@ -81,6 +82,18 @@ class Stream:
     def close(self) -> None:
         """End the worker processes; the next call of `batches` starts new ones."""
         self._loader = None
+
+
+def _abandon(iterator: Any) -> None:
+    """End the workers of a torch iterator of which one was killed.
+
+    torch's own shutdown waits for a lock that the killed one may hold for ever; its handler of ended children would break that.
+    """
+    iterator._shutdown = True
+    for worker in iterator._workers:
+        worker.kill()
+        worker.join()
+    torch._C._remove_worker_pids(id(iterator))
 
 
 def decode_all(images: FileImages, positions: Positions, size: tuple[int, int], workers: Workers) -> NDArray[np.uint8]:
