@@ -111,11 +111,11 @@ def runs_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     for index in (1, 2):
         table.columns[index].justify = "left"
     table.columns[1].overflow = "fold"
-    table.columns[-1].no_wrap = True
+    table.columns[2].no_wrap = table.columns[-1].no_wrap = True
     styles = {"finished": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
     for row in rows:
         status = Text(row["status"], styles.get(row["status"], ""))
-        created = row["created"].replace("T", " ")[:16]
+        created = row["created"].replace("T", " ")[5:16]  # the year is in --json
         scores = (number(row["validation_accuracy"]), number(row["test_accuracy"]))
         table.add_row(row["name"], row["recipe"], status, str(row["epochs"]), *scores, created)
     return table
