@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,3 +55,24 @@ def photos(tmp_path: Path) -> Path:
                 pixels = np.stack([grey, grey // 2, 255 - grey], axis=-1)
                 Image.fromarray(pixels).save(folder / f"{number:02}.{'jpg' if number % 2 else 'png'}")
     return root
+
+
+@pytest.fixture
+def train_only(photos: Path) -> Path:
+    """Return a folder of class folders without splits."""
+    for split in ("validation", "test"):
+        shutil.rmtree(photos / split)
+    return photos / "train"
+
+
+@pytest.fixture
+def save_arrays(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes 90 grey images of three classes, each filled with its index, and what it is given."""
+
+    def save(**more: Any) -> Path:
+        pixels = np.repeat(np.arange(90, dtype=np.uint8), 36).reshape(90, 6, 6)
+        path = tmp_path / "arrays.npz"
+        np.savez(path, **{"x_train": pixels, "y_train": np.arange(90) % 3, **more})
+        return path
+
+    return save

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import click
-import rich_click
 
+from zoo.cli.command import Command
 from zoo.cli.completion import complete_run
 from zoo.cli.workspace import Workspace
 from zoo.console.output import print_json, print_result, stderr, working
 from zoo.guard import stdout_on_stderr
 
 
-@rich_click.command("eval")
+@click.command("eval", cls=Command)
 @click.argument("run", shell_complete=complete_run)
 @click.option("--split", default="test", show_default=True, metavar="NAME", help="train, validation or test.")
 @click.option("--data", metavar="PATH|SOURCE", help="Evaluate on this data instead of the run's own.")

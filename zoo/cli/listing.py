@@ -6,8 +6,8 @@ import fnmatch
 from typing import get_args
 
 import click
-import rich_click
 
+from zoo.cli.command import Command
 from zoo.cli.completion import complete_kind
 from zoo.cli.workspace import Workspace
 from zoo.components import ArchitectureSpec, Family
@@ -19,7 +19,7 @@ from zoo.plugins import Entry
 ALL_KINDS = tuple(TITLES)
 
 
-@rich_click.command("list")
+@click.command("list", cls=Command)
 @click.argument("kind", required=False, shell_complete=complete_kind)
 @click.option(
     "--filter", "pattern", metavar="PATTERN", help="Only names that contain this, or match it as a glob (res*)."

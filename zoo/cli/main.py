@@ -15,11 +15,11 @@ from pathlib import Path
 from types import FrameType
 
 import click
-import rich_click
 
+from zoo.cli.command import Command, Group
 from zoo.components import import_object
 from zoo.console.output import print_problem
-from zoo.errors import UnknownNameError, ZooError
+from zoo.errors import ZooError
 from zoo.guard import describe, sigint_seen
 from zoo.version import __version__
 
@@ -40,33 +40,25 @@ COMMANDS = {
 }
 
 
-class LazyGroup(rich_click.RichGroup):
+class LazyGroup(Group):
     """A group whose commands are placeholders with a line of help; the module of one is imported when it is used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name in self.commands:
-            command = import_object(COMMANDS[name][0])
-            assert isinstance(command, click.Command)
-            return name, command, args[1:]
-        if not ctx.resilient_parsing and not name.startswith("-"):
-            raise UnknownNameError("command", name, self.commands, hint="zoo --help")
-        return super().resolve_command(ctx, args)
+        name, placeholder, rest = super().resolve_command(ctx, args)
+        if name not in COMMANDS:
+            return name, placeholder, rest
+        command = import_object(COMMANDS[name][0])
+        assert isinstance(command, click.Command)
+        return name, command, rest
 
 
 def _placeholders() -> dict[str, click.Command]:
-    return {
-        name: rich_click.RichCommand(name=name, help=text, panel=section)
-        for name, (_, section, text) in COMMANDS.items()
-    }
+    return {name: Command(name=name, help=text, section=section) for name, (_, section, text) in COMMANDS.items()}
 
 
-@rich_click.group(
+@click.group(
     cls=LazyGroup,
     commands=_placeholders(),
     invoke_without_command=True,
@@ -110,9 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _trace(args)
         print_problem(ZooError("interrupted"))
         return 128 + signal.SIGINT
-    except SystemExit as ended:  # click's own answer to a closed pipe
-        if not isinstance(ended.__context__, BrokenPipeError):
-            raise
+    except (SystemExit, BrokenPipeError):  # outside its standalone mode click exits for one reason: a closed pipe
         _silence_stdout()
         return 128 + 13  # what a shell reports of a program that SIGPIPE ended
     except Exception as error:

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 import msgspec
-import rich_click
 
+from zoo.cli.command import Group
 from zoo.cli.workspace import Workspace
 from zoo.components import KINDS, ArchitectureSpec
 from zoo.console.listing import Row
@@ -20,22 +20,7 @@ from zoo.loading import find
 from zoo.plugins import Catalog, Entry, Plugin, load_catalog
 
 
-class PluginGroup(rich_click.RichGroup):
-    """A group whose commands keep their order, and that answers an unknown one with the nearest names."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]
-        if name not in self.commands and not ctx.resilient_parsing and not name.startswith("-"):
-            raise UnknownNameError("plugin command", name, self.commands, hint="zoo plugin --help")
-        return super().resolve_command(ctx, args)
-
-
-@rich_click.group("plugin", cls=PluginGroup, invoke_without_command=True)
+@click.group("plugin", cls=Group, invoke_without_command=True)
 @click.pass_context
 def plugin(ctx: click.Context) -> None:
     """List, show, create and check plugins."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import rich_click
 
+from zoo.cli.command import Command
 from zoo.cli.completion import complete_run
 from zoo.cli.workspace import Workspace
 from zoo.console.output import print_json, print_note, print_result, working
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from zoo.evaluation.classifier import Prediction
 
 
-@rich_click.command("predict")
+@click.command("predict", cls=Command)
 @click.argument("run", shell_complete=complete_run)
 @click.argument("images", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="IMAGE|FOLDER...")
 @click.option(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
-import rich_click
 
+from zoo.cli.command import Command
 from zoo.cli.completion import complete_run
 from zoo.console.output import print_json, print_note, print_result
 from zoo.errors import RunError
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from zoo.training.run import Run
 
 
-@rich_click.command("runs")
+@click.command("runs", cls=Command)
 @click.argument("run", required=False, shell_complete=complete_run)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def runs(run: str | None, as_json: bool) -> None:

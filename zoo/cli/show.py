@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import click
-import rich_click
 
+from zoo.cli.command import Command
 from zoo.cli.completion import complete_kind, complete_name
 from zoo.cli.listing import canonical_kind
 from zoo.cli.workspace import Workspace
@@ -39,7 +39,7 @@ def _shape(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     return channels, height, width
 
 
-@rich_click.command("show")
+@click.command("show", cls=Command)
 @click.argument("name", shell_complete=complete_name)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option(

@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import click
-import rich_click
 
+from zoo.cli.command import Command
 from zoo.cli.workspace import Workspace
 from zoo.console.doctor import Check, checks_table
 from zoo.console.output import print_json, print_result
@@ -22,7 +22,7 @@ from zoo.version import __version__
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "pillow", "scikit-learn", "safetensors", "tensorboard")
 
 
-@rich_click.command("schema")
+@click.command("schema", cls=Command)
 @click.pass_obj
 def schema(workspace: Workspace) -> None:
     """Print the JSON Schema of registry files on stdout, for editors."""
@@ -31,7 +31,7 @@ def schema(workspace: Workspace) -> None:
     print_json(json_schema(workspace.catalog))
 
 
-@rich_click.command("doctor")
+@click.command("doctor", cls=Command)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 @click.pass_obj
 def doctor(workspace: Workspace, as_json: bool) -> int:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import rich_click
 
+from zoo.cli.command import Command
 from zoo.cli.completion import complete_recipe, complete_run
 from zoo.cli.workspace import Workspace
 from zoo.console.output import print_json, print_note, print_result, stderr, working
@@ -24,7 +24,7 @@ device_option = click.option(
 )
 
 
-@rich_click.command("train")
+@click.command("train", cls=Command)
 @click.argument("recipe", required=False, shell_complete=complete_recipe)
 @click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option(

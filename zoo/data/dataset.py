@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.components import Component
-from zoo.data import measures, sizes, splits, streaming
+from zoo.data import measures, partition, sizes, splits, streaming
+from zoo.data.partition import Positions
 from zoo.data.sources import ArrayImages, FileImages, Images, SourceData, SourceSplit
 from zoo.data.streaming import Workers
-from zoo.errors import ComponentError, DataError, UnknownNameError
+from zoo.errors import ComponentError, DataError
 from zoo.recipe import DataSettings, Normalization
-
-Positions = NDArray[np.int64]
-Parts = dict[str, tuple[Positions, Positions]]  # split → (samples, labels)
 
 MEASURED = 10_000  # image files of which mean and deviation are measured
 
@@ -97,11 +95,11 @@ def prepare(
     `cut=False` the splits stay as the source has them. Raises DataError, or UnknownNameError for a class.
     """
     data = _with_channels(_built(source), channels)
-    names, parts = _chosen_classes(data, settings.classes, classes)
+    names, parts = partition.choose_classes(data, settings.classes, classes)
     notes: list[str] = []
     if cut and "train" in parts:
-        parts = _cut(parts, settings, notes)
-    _check(names, parts, known=classes is not None)
+        parts = partition.cut(parts, settings, notes)
+    partition.check(names, parts, known=classes is not None)
     images = _uniform(data)
     if size is None:
         size, why = sizes.choose_size(
@@ -149,87 +147,6 @@ def _with_channels(data: SourceData, channels: int | None) -> SourceData:
             )
         changed[name] = SourceSplit(replace(split.images, channels=channels), split.labels)
     return SourceData(data.classes, changed)
-
-
-def _chosen_classes(
-    data: SourceData, wanted: Sequence[str] | None, known: Sequence[str] | None
-) -> tuple[tuple[str, ...], Parts]:
-    """Return the class names, those of a run or else the source's in its order, and each split's samples of them."""
-    for name in wanted or ():
-        if name not in data.classes and name not in (known or ()):
-            raise UnknownNameError("class", name, data.classes)
-    kept = [name for name in data.classes if wanted is None or name in wanted]
-    names = tuple(kept if known is None else known)
-    extra = [name for name in kept if name not in names]
-    if extra:
-        raise DataError(
-            f"the data has classes that the run does not know: {', '.join(map(repr, extra))}", possible=", ".join(names)
-        )
-    table = np.full(len(data.classes), -1, dtype=np.int64)
-    for name in kept:
-        table[data.classes.index(name)] = names.index(name)
-    parts: Parts = {}
-    for split, content in data.splits.items():
-        labels = table[content.labels]
-        samples = np.flatnonzero(labels >= 0).astype(np.int64)
-        parts[split] = (samples, labels[samples])
-    return names, parts
-
-
-def _cut(parts: Parts, settings: DataSettings, notes: list[str]) -> Parts:
-    """Return the parts with test and validation cut from train where there is none, and train cut to its size."""
-    parts = dict(parts)
-    if set(parts) == {"train"} and settings.test_fraction > 0:
-        _cut_off(parts, "test", settings.test_fraction, settings, notes)
-    if "validation" not in parts:
-        _cut_off(parts, "validation", settings.validation_fraction, settings, notes)
-    samples, labels = parts["train"]
-    if settings.train_size is not None:
-        present = len(np.unique(labels))
-        if not present <= settings.train_size <= len(samples):
-            raise DataError(
-                f"train_size {settings.train_size} does not fit: train has {len(samples)} images of {present} classes",
-                possible=f"{present} … {len(samples)}",
-            )
-        mask = splits.subset(labels, samples, settings.train_size, seed=settings.split_seed, name="train-size")
-        parts["train"] = (samples[mask], labels[mask])
-        notes.append(f"train: {settings.train_size} of {len(samples)} images, stratified")
-    return {name: parts[name] for name in ("train", "validation", "test") if name in parts}
-
-
-def _cut_off(parts: Parts, name: str, fraction: float, settings: DataSettings, notes: list[str]) -> None:
-    samples, labels = parts["train"]
-    mask = splits.cut(labels, samples, fraction, seed=settings.split_seed, name=name)
-    if not mask.any() and len(samples):
-        raise DataError(
-            f"train is too small to cut off {name}: no class has two images", hint=f"add images, or a {name} split"
-        )
-    parts[name] = (samples[mask], labels[mask])
-    parts["train"] = (samples[~mask], labels[~mask])
-    notes.append(
-        f"{name}: {mask.sum()} of {len(samples)} images cut from train, stratified, split_seed {settings.split_seed}"
-    )
-
-
-def _check(names: Sequence[str], parts: Parts, *, known: bool) -> None:
-    if not names:
-        raise DataError(
-            "data.classes names no class", possible="two classes or more", hint="data.classes=null takes all"
-        )
-    if len(names) < 2:
-        raise DataError(f"the data has one class only: {', '.join(map(repr, names))}", possible="two classes or more")
-    if not known:
-        if "train" not in parts:
-            raise DataError("the data has no train split", possible=", ".join(parts))
-        counts = np.bincount(parts["train"][1], minlength=len(names))
-        empty = [repr(name) for name, count in zip(names, counts, strict=True) if count == 0]
-        if empty:
-            raise DataError(
-                f"train has no images of class {', '.join(empty)}", hint="add images, or choose data.classes"
-            )
-    for split, (samples, _) in parts.items():
-        if not len(samples):
-            raise DataError(f"split {split} has no images of the classes {', '.join(map(repr, names))}")
 
 
 def _uniform(data: SourceData) -> Images:
