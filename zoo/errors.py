@@ -17,10 +17,10 @@ ZooError                      2   bad input of any sort
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import takewhile
+
+import msgspec
 
 
 class ZooError(Exception):
@@ -50,8 +50,7 @@ class UnknownNameError(ZooError):
         self.name = name
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True, order=True):
     """One problem of a document: `where` is `file:line:column` or `command line`."""
 
     where: str
@@ -124,6 +123,7 @@ def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
 
     A name of a namespace is looked for by what follows the slash as well.
     """
+    import difflib
 
     def likeness(candidate: str) -> float:
         forms = (candidate, candidate.rpartition("/")[2])

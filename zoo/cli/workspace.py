@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+import msgspec
 
 from zoo.plugins import Catalog, load_catalog
 from zoo.registry import Registry
 
 
-@dataclass
-class Workspace:
+class Workspace(msgspec.Struct, dict=True):
     """The `obj` of every command's context."""
 
     registry_file: Path | None = None

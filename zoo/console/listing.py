@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
+import msgspec
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -22,8 +22,7 @@ TITLES = {
 NAME_WIDTH = 28  # leaves 80 columns enough for a summary; a longer name widens its own block, or folds
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One component or recipe; a recipe of a registry file that no plugin ships has no plugin."""
 
     kind: str
@@ -47,13 +46,14 @@ def listing(rows: Sequence[Row]) -> RenderableType:
 
 
 def _table(rows: Sequence[Row], width: int) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
-    table.add_column(style="cyan", min_width=width + 2, overflow="fold")
+    # The gap between columns is part of their text: rich's padding is a third of the time that `zoo list` takes to print.
+    table = Table(box=None, show_header=False, padding=0)
+    table.add_column(style="cyan", min_width=width + 4, overflow="fold")
     with_family = any(row.family for row in rows)
     if with_family:
         table.add_column(style="magenta", no_wrap=True)
     table.add_column()
     for row in rows:
-        family = [row.family or ""] if with_family else []
-        table.add_row(f"  {row.name}", *family, row.summary)
+        family = [f"{row.family or ''}  "] if with_family else []
+        table.add_row(f"  {row.name}  ", *family, row.summary)
     return table

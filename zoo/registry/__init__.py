@@ -11,12 +11,13 @@ import filecmp
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
+from msgspec.structs import replace
 
 from zoo.components import Component, Kind
 from zoo.errors import Problem, RecipeError, UnknownNameError, nearest
@@ -38,8 +39,7 @@ FILE_NAME = "registry.yaml"
 PACKAGED = Path(__file__).parent.parent / FILE_NAME
 
 
-@dataclass(frozen=True)
-class ListedRecipe:
+class ListedRecipe(msgspec.Struct, frozen=True):
     """A recipe as `zoo list` tells it; one of the user's own file has no distribution and version."""
 
     name: str
@@ -180,8 +180,7 @@ class Registry:
         )
 
 
-@dataclass(frozen=True)
-class _Link:
+class _Link(msgspec.Struct, frozen=True):
     """One recipe of a chain of `extends`."""
 
     file: RegistryFile

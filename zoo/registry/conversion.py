@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -23,8 +22,7 @@ MAX_DEPTH = 3  # components inside components
 BAD: Any = object()  # stands for a value that could not be had; the problem is noted
 
 
-@dataclass
-class Converter:
+class Converter(msgspec.Struct):
     """Converts the nodes of one recipe and collects all that is wrong with them.
 
     `origins` maps dotted paths to who set each value. With `partial`, what the recipe leaves open, and components whose plugin
@@ -33,9 +31,9 @@ class Converter:
 
     catalog: Catalog
     partial: bool = False
-    problems: list[tuple[Mark, str]] = field(default_factory=list)
-    origins: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    problems: list[tuple[Mark, str]] = []
+    origins: dict[str, str] = {}
+    notes: list[str] = []
     _depth: int = 0
 
     def report(self, mark: Mark, message: str) -> Any:

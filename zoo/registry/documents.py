@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
+from msgspec.structs import replace
 
 from zoo.errors import Problem, RecipeError
 
@@ -28,8 +29,7 @@ _NON_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
 Scalar = bool | int | float | str | None
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Mark:
+class Mark(msgspec.Struct, frozen=True, order=True):
     """A position in a file, counted from 1, or one argument of the command line."""
 
     file: str
@@ -45,8 +45,7 @@ class Mark:
         return Problem(str(self), f"{message} ({self.argument})" if self.argument else message)
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(msgspec.Struct, frozen=True):
     """A value with its position.
 
     `key` is the position of the key it belongs to, `text` a number as it is written. `bare` is the plain string that a
@@ -135,14 +134,13 @@ def resolve_scalar(text: str, mark: Mark, problems: list[Problem]) -> Scalar:
     return 0.0
 
 
-@dataclass
-class _Reader:
+class _Reader(msgspec.Struct):
     """Builds nodes from libyaml's events, where anchors and tags still show; one pass, one level of calls per level."""
 
     text: str
     name: str
     fixed: Mark | None = None
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = []
 
     def document(self) -> Node:
         try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+import msgspec
 
 from zoo.errors import nearest
 from zoo.plugins import Plugin
@@ -17,8 +18,7 @@ KEYS = ("version", "defaults", "recipes")
 _NAME = re.compile(r"([a-z0-9]+(-[a-z0-9]+)*/)?[a-z0-9]+([-.][a-z0-9]+)*")
 
 
-@dataclass(frozen=True, eq=False)
-class RegistryFile:
+class RegistryFile(msgspec.Struct, frozen=True, eq=False, dict=True):
     """A file that was read; `shown` is what messages call it, `plugin` the plugin that ships it."""
 
     path: Path

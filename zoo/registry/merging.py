@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import reduce
+
+from msgspec.structs import replace
 
 from zoo.errors import Problem, RecipeError
 from zoo.registry.documents import COMMAND_LINE, Mark, Node, parse_value

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import combinations
 from typing import Any, Literal, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from zoo.components import AcquisitionSpec, ArchitectureSpec, Component, DataSourceSpec, RegularizerSpec
 from zoo.errors import ZooError, nearest
