@@ -11,19 +11,6 @@ from zoo.errors import ComponentError, PluginError, UnknownNameError
 from zoo.plugins import Catalog, Plugin, load_catalog
 
 
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a folder on sys.path; what is installed there is gone after the test."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    monkeypatch.syspath_prepend(folder)
-    before = set(sys.modules)
-    yield folder  # type: ignore[misc]
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(folder)):
-            del sys.modules[name]
-
-
 def plugin(catalog: Catalog, name: str, distribution: str | None = None) -> Plugin:
     (found,) = [p for p in catalog.plugins if p.name == name and distribution in (None, p.distribution)]
     return found

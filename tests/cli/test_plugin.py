@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,19 +20,6 @@ CONFLICTS = ("twin_one", "twin_two", "steals_namespace")
 LOADED = ("canary", "nonsense_factory", "observer_meddles", "observer_raises", "unresolved_factory", "writes_to_stdout")
 FAILED = sorted({*MODULES} - {*CONFLICTS, *LOADED})
 FIELDS = ["name", "distribution", "version", "location", "first_party", "hooks", "state", "error", "milliseconds"]
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Return a folder on sys.path; what is installed there is gone after the test."""
-    folder = tmp_path / "site"
-    folder.mkdir()
-    monkeypatch.syspath_prepend(folder)
-    before = set(sys.modules)
-    yield folder
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(folder)):
-            del sys.modules[name]
 
 
 def document(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> Any:

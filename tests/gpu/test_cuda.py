@@ -57,6 +57,12 @@ def test_a_run_on_cuda_resumes_bit_by_bit(tiny: Callable[..., zoo.Recipe], tmp_p
     assert (part.path / "metrics.jsonl").read_bytes() == (whole.path / "metrics.jsonl").read_bytes()
 
 
+def test_a_run_begun_on_the_cpu_stays_there(tiny: Callable[..., zoo.Recipe], tmp_path: Path) -> None:
+    session = Session.start(tiny(), catalog=zoo.catalog, run=tmp_path / "run", device="cpu")
+    next(session.events())
+    assert Session.resume(tmp_path / "run", catalog=zoo.catalog).experiment.device.type == "cpu"
+
+
 def test_draws_are_the_same_bits_on_cpu_and_cuda() -> None:
     samples = torch.arange(10_000)
     assert torch.equal(uniform(1, "x", 2, samples, 6), uniform(1, "x", 2, samples.cuda(), 6).cpu())

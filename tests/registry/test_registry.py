@@ -45,18 +45,6 @@ def registry(tmp_path: Path) -> Registry:
     return Registry.load(CATALOG, tmp_path / "mine.yaml")
 
 
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    folder = tmp_path / "site"
-    folder.mkdir()
-    monkeypatch.syspath_prepend(folder)
-    before = set(sys.modules)
-    yield folder
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(folder)):
-            del sys.modules[name]
-
-
 def set_by(recipe: zoo.Recipe, path: str) -> str:
     return recipe.origins[path].rpartition("/")[2]
 

@@ -258,6 +258,16 @@ def test_drift_of_the_environment_marks_the_run_inexact(tiny: Tiny) -> None:
     assert run.manifest["inexact"] == [f"torch was 1.0, now {version('torch')}"]
 
 
+def test_a_run_from_another_sort_of_device_goes_on_here_and_says_so(tiny: Tiny) -> None:
+    session = Session.start(tiny(), catalog=zoo.catalog, run=Path("run"), device="cpu")
+    next(session.events())
+    manifest = json.loads(Path("run/manifest.json").read_text())
+    manifest["environment"]["device"] = "abacus"
+    Path("run/manifest.json").write_text(json.dumps(manifest))
+    resumed = Session.resume(Path("run"), catalog=zoo.catalog)
+    assert any(note.startswith("not exact any more: device was abacus, now ") for note in resumed.notes)
+
+
 def test_bad_input_leaves_no_directory(tiny: Tiny, photos: Path) -> None:
     (photos / "number 0" / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n not a picture")
     with pytest.raises(zoo.ZooError, match=r"number 0/0\.png"):

@@ -15,17 +15,22 @@ from zoo.errors import DeviceError
 from zoo.recipe import Training
 
 
+def available_devices() -> list[str]:
+    """Return the sorts of device of this machine, the fastest first; `cpu` is the last."""
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    return [name for name, there in found.items() if there]
+
+
 def choose_device(asked: str = "auto") -> torch.device:
     """Return the device for `auto` (cuda, mps, cpu in this order), `cpu`, `cuda`, `cuda:N` or `mps`.
 
     Each process that torchrun starts on a machine gets a cuda device of its own. Raises DeviceError when this machine does not
     have it.
     """
-    found = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
-    found += ["mps"] if torch.backends.mps.is_available() else []
-    found += ["cpu"]
+    sorts = available_devices()
+    found = [f"cuda:{i}" for i in range(torch.cuda.device_count())] + [sort for sort in sorts if sort != "cuda"]
     if asked == "auto":
-        asked = found[0].partition(":")[0]
+        asked = sorts[0]
     if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", asked):
         raise DeviceError(f"unknown device {asked!r}", possible="auto, cpu, cuda, cuda:N, mps", hint="--device auto")
     device = torch.device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if asked == "cuda" else asked)

@@ -18,7 +18,7 @@ from zoo.errors import Interrupted, RunError, RunLockedError, ZooError
 from zoo.plugins import Catalog
 from zoo.recipe import Recipe
 from zoo.registry import Registry, absolute_paths, recipe_document
-from zoo.training.device import Inexact, repeatable
+from zoo.training.device import Inexact, available_devices, repeatable
 from zoo.training.events import EpochDone, Evaluating, Event, Finished, Saved, Started, StepDone
 from zoo.training.experiment import Experiment, build
 from zoo.training.final import evaluate_split
@@ -66,7 +66,7 @@ class Session:
 
     @classmethod
     def resume(cls, run: Path, *, catalog: Catalog, device: str = "auto") -> Session:
-        """Return a session that goes on where the run stopped.
+        """Return a session that goes on where the run stopped; `auto` is the sort of device that it began on, where there is one.
 
         What differs from the first execution is noted, and marks the run `exact: false`. Raises RunError for a finished run.
         """
@@ -77,6 +77,8 @@ class Session:
         recipe = stored_recipe(here, catalog)
         before = manifest["environment"]
         threads = int(before["threads"])
+        if device == "auto" and (began_on := before["device"].split()[0]) in available_devices():
+            device = began_on
         session = cls(here, build(recipe, device=device), catalog, threads)
         if list(session.experiment.dataset.classes) != manifest["classes"]:
             raise RunError(
