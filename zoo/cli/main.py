@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import os
 import shlex
@@ -22,9 +21,6 @@ from zoo.console.output import print_problem
 from zoo.errors import ZooError
 from zoo.guard import describe, sigint_seen
 from zoo.version import __version__
-
-# Imports make a hundred thousand objects that live to the end; looking for garbage among them is a twentieth of `zoo list`.
-gc.set_threshold(100_000)
 
 LOOK, TRAIN, USE, SETUP = "Look around", "Train", "Use what was trained", "Set up"
 COMMANDS = {
