@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 from collections.abc import Callable
 from importlib.metadata import version
@@ -368,3 +369,12 @@ def test_a_damaged_run_is_listed_and_hides_no_other(tiny: Tiny) -> None:
     Path("runs/broken/manifest.json").write_text("{")
     assert {each.name for each in list_runs()} == {"broken", run.name}
     assert find_run("latest").name == run.name
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_run_learns_what_the_plain_one_does(tiny: Tiny) -> None:
+    plain, compiled = (zoo.train(tiny(f"training.compile={flag}"), run=flag) for flag in ("false", "true"))
+    assert plain.summary is not None and compiled.summary is not None
+    assert compiled.summary["test"]["loss"] == pytest.approx(plain.summary["test"]["loss"], rel=0.05)
+    assert zoo.evaluate(compiled)["loss"] == compiled.summary["test"]["loss"]
