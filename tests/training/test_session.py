@@ -248,23 +248,23 @@ def test_a_damaged_last_checkpoint_costs_one_epoch_and_is_said(tiny: Tiny) -> No
     assert state(resumed.run) == state(whole)
 
 
-def test_drift_of_the_environment_marks_the_run_inexact(tiny: Tiny) -> None:
-    session = Session.start(tiny(), catalog=zoo.catalog, run=Path("run"), device="cpu")
-    next(session.events())
+def begin_elsewhere(recipe: zoo.Recipe, key: str, value: str) -> None:
+    """Start the run `run`, and write into its manifest that this was in another environment."""
+    next(Session.start(recipe, catalog=zoo.catalog, run=Path("run"), device="cpu").events())
     manifest = json.loads(Path("run/manifest.json").read_text())
-    manifest["environment"]["torch"] = "1.0"
+    manifest["environment"][key] = value
     Path("run/manifest.json").write_text(json.dumps(manifest))
+
+
+def test_drift_of_the_environment_marks_the_run_inexact(tiny: Tiny) -> None:
+    begin_elsewhere(tiny(), "torch", "1.0")
     run = zoo.resume("run", device="cpu")
     assert run.summary is not None and run.summary["exact"] is False
     assert run.manifest["inexact"] == [f"torch was 1.0, now {version('torch')}"]
 
 
 def test_a_run_from_another_sort_of_device_goes_on_here_and_says_so(tiny: Tiny) -> None:
-    session = Session.start(tiny(), catalog=zoo.catalog, run=Path("run"), device="cpu")
-    next(session.events())
-    manifest = json.loads(Path("run/manifest.json").read_text())
-    manifest["environment"]["device"] = "abacus"
-    Path("run/manifest.json").write_text(json.dumps(manifest))
+    begin_elsewhere(tiny(), "device", "abacus")
     resumed = Session.resume(Path("run"), catalog=zoo.catalog)
     assert any(note.startswith("not exact any more: device was abacus, now ") for note in resumed.notes)
 

@@ -1,4 +1,4 @@
-"""Commands and groups that rich-click's panels explain; it is imported only when help is asked for."""
+"""Commands and groups whose help rich-click draws; rich-click is imported when help is asked for, and not before."""
 
 from __future__ import annotations
 
