@@ -37,6 +37,20 @@ class LabelSmoothing(Params, frozen=True, kw_only=True):
     strength: Annotated[float, Meta(ge=0, lt=1, description="share of the uniform distribution")] = 0.1
 
 
+class Ema(Params, frozen=True, kw_only=True):
+    """Evaluates and keeps an exponential moving average of the weights."""
+
+    decay: Annotated[
+        float, Meta(ge=0, lt=1, description="share of the old average at each step; lower at the start of training")
+    ] = 0.999
+
+
+class Swa(Params, frozen=True, kw_only=True):
+    """Evaluates and keeps the mean of the weights of the last epochs."""
+
+    share: Annotated[float, Meta(ge=0, le=1, description="last part of training whose epochs are averaged")] = 0.25
+
+
 @hookimpl
 def zoo_regularizers() -> Iterable[RegularizerSpec]:
     return [
@@ -61,5 +75,21 @@ def zoo_regularizers() -> Iterable[RegularizerSpec]:
             params=LabelSmoothing,
             strength="strength",
             replaces_loss=True,
+        ),
+        RegularizerSpec(
+            name="ema",
+            factory="zoo_regularizers.averaging:build_ema",
+            summary="keeps a moving average of the weights (Polyak and Juditsky, 1992)",
+            params=Ema,
+            strength="decay",
+            conflicts=("swa",),
+        ),
+        RegularizerSpec(
+            name="swa",
+            factory="zoo_regularizers.averaging:build_swa",
+            summary="keeps the mean of the last epochs' weights (Izmailov et al., UAI 2018)",
+            params=Swa,
+            strength="share",
+            conflicts=("ema",),
         ),
     ]

@@ -123,7 +123,7 @@ BLOCKS: list[tuple[str, list[str]]] = [
     ("    regularizers: [dropuot]\n", ["r.yaml:7:20: unknown regularizer 'dropuot'; did you mean 'dropout'?"]),
     (
         "    regularizers: [{rate: 0.3}]\n",
-        ["r.yaml:7:20: regularizers[0] needs a `name`: dropout, label-smoothing, weight-decay"],
+        ["r.yaml:7:20: regularizers[0] needs a `name`: dropout, ema, label-smoothing, swa, weight-decay"],
     ),
     (
         "    regularizers: [{name: dropout, rate: 1}]\n",
@@ -348,7 +348,7 @@ def test_a_document_of_more_than_a_megabyte(tmp_path: Path, monkeypatch: pytest.
         ),
         (
             "regularizers.mixup.alpha=1",
-            "unknown regularizer 'mixup'; dropout, label-smoothing, weight-decay (regularizers.mixup.alpha=1)",
+            "unknown regularizer 'mixup'; dropout, ema, label-smoothing, swa, weight-decay (regularizers.mixup.alpha=1)",
         ),
         ("data.classes=[a", "this is not YAML: did not find expected ',' or ']' (data.classes=[a)"),
         (

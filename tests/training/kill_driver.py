@@ -31,7 +31,8 @@ TOY = (
     "training.accumulate=2",
     "optimizer={name: momentum, lr: 0.1}",
     "schedule={name: one-cycle}",
-    "regularizers=[{name: weight-decay, strength: 0.001}, {name: dropout, rate: 0.3}, {name: label-smoothing, strength: 0.1}]",
+    "regularizers=[{name: weight-decay, strength: 0.001}, {name: dropout, rate: 0.3}, {name: label-smoothing, strength: 0.1}, "
+    "{name: ema, decay: 0.9}]",
     "augmentation={rotation: 10, shift: 0.1, zoom: 0.1, shear: 5, horizontal_flip: true}",
 )
 

@@ -102,6 +102,7 @@ def _endless(loader: Loader, seed: int) -> Iterator[Batch]:
 
 def _evaluate(x: Experiment) -> float:
     set_mode(x, training=False)
+    x.finish_evaluation_model()
     network = x.evaluation_network().eval()
     began = time.perf_counter()
     done = 0

@@ -62,13 +62,19 @@ class Experiment:
         """Return the context in which forwards run."""
         return autocast(self.device, self.precision)
 
-    def evaluation_network(self) -> nn.Module:
-        """Return the model to evaluate, finished, with logits `(B, number of classes)`."""
-        model = self.regularizers.evaluation_model(self.model)
+    def finish_evaluation_model(self) -> None:
+        """Let the regularizers finish the model that is evaluated; then each process has the leader's running statistics."""
+        self.world.share(self.model.buffers())  # each process has its own, and the leader's are saved
+        evaluated = self.regularizers.evaluation_model(self.model)
         self.regularizers.finalize(
-            model, lambda: (self.preprocess.evaluate(batch.images) for batch in self.train.evaluation())
+            evaluated, lambda: (self.preprocess.evaluate(batch.images) for batch in self.train.evaluation())
         )
-        return with_head(model, self.recipe)
+        if evaluated is not self.model:
+            self.world.share(evaluated.buffers())
+
+    def evaluation_network(self) -> nn.Module:
+        """Return the model to evaluate, with logits `(B, number of classes)`."""
+        return with_head(self.regularizers.evaluation_model(self.model), self.recipe)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of model, optimizer and regularizers; `evaluation` only where other weights are evaluated."""

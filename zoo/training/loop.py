@@ -161,10 +161,15 @@ def _train_metrics(x: Experiment, progress: Progress) -> dict[str, float]:
 def validate(x: Experiment) -> Generator[Evaluating, None, dict[str, float]]:
     """Evaluate the validation split and return its loss and accuracy."""
     set_mode(x, training=False)
-    x.world.share(x.model.buffers())  # each process has running statistics of its own, and the leader's are saved
-    network = x.evaluation_network()
+    x.finish_evaluation_model()
     predictions = yield from predict(
-        network, x.validation, x.preprocess, split="validation", device=x.device, precision=x.precision, world=x.world
+        x.evaluation_network(),
+        x.validation,
+        x.preprocess,
+        split="validation",
+        device=x.device,
+        precision=x.precision,
+        world=x.world,
     )
     figures = summarize(predictions, x.dataset.classes)
     return {"validation/loss": figures["loss"], "validation/accuracy": figures["accuracy"]}

@@ -1,0 +1,145 @@
+"""Averages of the weights along the path of training; they are evaluated and kept in place of the last weights."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.swa_utils import AveragedModel
+
+from zoo.bases import Context, Regularizer
+from zoo_regularizers import plugin
+
+
+class _Averaging(Regularizer):
+    """Keeps a second model beside the trained one; the trained one itself stays as it is."""
+
+    use_buffers: bool
+
+    def __init__(self) -> None:
+        self._copy: AveragedModel | None = None
+        self._updates = 0
+
+    def bind(self, context: Context) -> None:
+        """Keep the experiment for later: other regularizers have yet to change the model that will be copied."""
+        self._context = context
+
+    @abstractmethod
+    def begins(self, step: int) -> bool:
+        """Return whether the weights after optimizer step `step`, from 0, count in the average."""
+
+    @abstractmethod
+    def share(self, updates: int) -> float:
+        """Return the share of the newest weights in an average that has had this many updates before."""
+
+    def after_step(self, model: nn.Module, step: int, groups: Sequence[Mapping[str, Any]]) -> None:
+        """Move the average towards the updated weights."""
+        if not self.begins(step):
+            return
+        self._averaged(model).update_parameters(model)
+        self._updates += 1
+
+    def evaluation_model(self, model: nn.Module) -> nn.Module:
+        """Return the averaged model, or the trained one where nothing is averaged yet."""
+        return cast(nn.Module, self._averaged(model).module) if self._updates else model
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return how many updates the average has had; its weights are those of the evaluation model."""
+        return {"updates": self._updates}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take back the number of updates."""
+        self._updates = state["updates"]
+        if self._updates:
+            self._averaged(self._context.model).n_averaged.fill_(self._updates)
+
+    def _averaged(self, model: nn.Module) -> AveragedModel:
+        if self._copy is None:
+            self._copy = AveragedModel(model, multi_avg_fn=self._average, use_buffers=self.use_buffers)
+        return self._copy
+
+    def _average(self, averaged: list[Tensor], current: list[Tensor], _: Tensor | int) -> None:
+        if averaged[0].is_floating_point():
+            torch._foreach_lerp_(averaged, current, self.share(self._updates))
+        else:  # counters, such as a norm's number of batches
+            torch._foreach_copy_(averaged, current)
+
+
+class ExponentialMovingAverage(_Averaging):
+    """w' ← d w' + (1 - d) w after each step, with d = min(decay, (1 + t) / (10 + t)) at the t-th.
+
+    Polyak and Juditsky, "Acceleration of stochastic approximation by averaging", SIAM J. Control Optim. 1992; the rising
+    decay is that of TensorFlow's ExponentialMovingAverage: a short training is averaged over its last tenth, not over the
+    untrained weights. Running statistics are averaged like the weights.
+    """
+
+    use_buffers = True
+
+    def __init__(self, decay: float) -> None:
+        super().__init__()
+        self._decay = decay
+
+    def begins(self, step: int) -> bool:
+        """Return whether there is anything to average: with a decay of 0 the average is the newest weights."""
+        return self._decay > 0
+
+    def share(self, updates: int) -> float:
+        """Return 1 - d."""
+        return 1 - min(self._decay, (1 + updates) / (10 + updates))
+
+
+class StochasticWeightAveraging(_Averaging):
+    """The plain mean of the weights at the end of each epoch in the last part of training.
+
+    Izmailov et al., "Averaging weights leads to wider optima and better generalization", UAI 2018. Running statistics are
+    measured anew on the training images. The paper trains this part with a constant or a cyclic learning rate: choose a
+    schedule that does not end at 0.
+    """
+
+    use_buffers = False
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self._last = share
+
+    def begins(self, step: int) -> bool:
+        """Return whether the step ends an epoch, or the training, within its last part."""
+        context = self._context
+        ends = (step + 1) % context.steps_per_epoch == 0 or step + 1 == context.total_steps
+        return ends and step + 1 > (1 - self._last) * context.total_steps
+
+    def share(self, updates: int) -> float:
+        """Return the weight of the newest in a mean of all."""
+        return 1 / (updates + 1)
+
+    def finalize(self, model: nn.Module, batches: Iterable[Tensor]) -> None:
+        """Measure the running statistics of the averaged weights, with dropout off."""
+        norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+        if not self._updates or not norms:
+            return
+        momenta = [norm.momentum for norm in norms]
+        model.eval()
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # the mean over all batches
+            norm.train()
+        with torch.no_grad():
+            for images in batches:
+                model(images)
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.eval()
+
+
+def build_ema(params: plugin.Ema) -> Regularizer:
+    """Return the regularizer."""
+    return ExponentialMovingAverage(params.decay)
+
+
+def build_swa(params: plugin.Swa) -> Regularizer:
+    """Return the regularizer."""
+    return StochasticWeightAveraging(params.share)
