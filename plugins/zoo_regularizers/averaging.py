@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from zoo.bases import Context, Regularizer
 from zoo_regularizers import plugin
+
+_Tensors = list[Tensor] | tuple[Tensor, ...]
 
 
 class _Averaging(Regularizer):
@@ -45,7 +47,7 @@ class _Averaging(Regularizer):
 
     def evaluation_model(self, model: nn.Module) -> nn.Module:
         """Return the averaged model, or the trained one where nothing is averaged yet."""
-        return cast(nn.Module, self._averaged(model).module) if self._updates else model
+        return self._averaged(model).module if self._updates else model
 
     def state_dict(self) -> dict[str, Any]:
         """Return how many updates the average has had; its weights are those of the evaluation model."""
@@ -62,7 +64,7 @@ class _Averaging(Regularizer):
             self._copy = AveragedModel(model, multi_avg_fn=self._average, use_buffers=self.use_buffers)
         return self._copy
 
-    def _average(self, averaged: list[Tensor], current: list[Tensor], _: Tensor | int) -> None:
+    def _average(self, averaged: _Tensors, current: _Tensors, _: Tensor | int) -> None:
         if averaged[0].is_floating_point():
             torch._foreach_lerp_(averaged, current, self.share(self._updates))
         else:  # counters, such as a norm's number of batches

@@ -20,7 +20,11 @@ from zoo.training.checkpoint import dumps, loads
 from zoo_regularizers.plugin import zoo_regularizers
 
 SPECS = {spec.name: spec for spec in zoo_regularizers()}
-TOY = ("architecture={name: conv-net, filters: 4, hidden: 16}", "data.train_size=100", "training={epochs: 4, batch_size: 25}")
+TOY = (
+    "architecture={name: conv-net, filters: 4, hidden: 16}",
+    "data.train_size=100",
+    "training={epochs: 4, batch_size: 25}",
+)
 
 
 class Net(nn.Module):
@@ -136,14 +140,16 @@ def test_an_average_goes_on_after_a_restart(name: str) -> None:
 
 
 def test_two_averages_in_one_recipe_are_refused() -> None:
-    with pytest.raises(RecipeError, match="'ema'.*'swa'|'swa'.*'ema'"):
+    with pytest.raises(RecipeError, match=r"'ema'.*'swa'|'swa'.*'ema'"):
         zoo.resolve("conv-net-momentum", "regularizers.ema={}", "regularizers.swa={}")
 
 
 @pytest.mark.parametrize("average", ["{name: ema, decay: 0.99}", "{name: swa, share: 0.5}"])
 def test_a_run_keeps_and_serves_the_averaged_weights(average: str, tmp_path: Path) -> None:
     schedule = "schedule={name: constant, warmup: 0.1}"
-    run = zoo.train("conv-net-momentum", *TOY, schedule, f"regularizers=[{average}]", run=tmp_path / "run", device="cpu")
+    run = zoo.train(
+        "conv-net-momentum", *TOY, schedule, f"regularizers=[{average}]", run=tmp_path / "run", device="cpu"
+    )
     best = run.checkpoints.load_best()
     assert any(not torch.equal(best["evaluation"][key], value) for key, value in best["model"].items())
     kept = np.load(run.path / "predictions" / "test.npz")
