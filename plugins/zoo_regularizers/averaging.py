@@ -31,7 +31,7 @@ class _Averaging(Regularizer):
         self._context = context
 
     @abstractmethod
-    def begins(self, step: int) -> bool:
+    def counts(self, step: int) -> bool:
         """Return whether the weights after optimizer step `step`, from 0, count in the average."""
 
     @abstractmethod
@@ -40,7 +40,7 @@ class _Averaging(Regularizer):
 
     def after_step(self, model: nn.Module, step: int, groups: Sequence[Mapping[str, Any]]) -> None:
         """Move the average towards the updated weights."""
-        if not self.begins(step):
+        if not self.counts(step):
             return
         self._averaged(model).update_parameters(model)
         self._updates += 1
@@ -85,7 +85,7 @@ class ExponentialMovingAverage(_Averaging):
         super().__init__()
         self._decay = decay
 
-    def begins(self, step: int) -> bool:
+    def counts(self, step: int) -> bool:
         """Return whether there is anything to average: with a decay of 0 the average is the newest weights."""
         return self._decay > 0
 
@@ -108,7 +108,7 @@ class StochasticWeightAveraging(_Averaging):
         super().__init__()
         self._last = share
 
-    def begins(self, step: int) -> bool:
+    def counts(self, step: int) -> bool:
         """Return whether the step ends an epoch, or the training, within its last part."""
         context = self._context
         ends = (step + 1) % context.steps_per_epoch == 0 or step + 1 == context.total_steps
