@@ -1,28 +1,27 @@
-"""The small convolutional baseline."""
+"""Small convolutional networks without shortcuts."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
 
 from zoo.modules import Dropout
-from zoo_architectures import plugin
+from zoo_architectures.base import EmbeddingClassifier
+from zoo_architectures.specs import convolutional as specs
 
-_LARGEST_MAP = (
-    14  # pixels a side after pooling; what 28 px images give, so the dense layer does not grow with the image
-)
+Size = tuple[int, int]
 
 
-class ConvNet(nn.Module):
+class ConvNet(EmbeddingClassifier):
     """Convolution 3×3, ReLU, max pooling 2, dense, ReLU, dropout, dense.
 
-    Images above 28 px are pooled to maps of 14×14 before the dense layer.
+    Images above 28 px are pooled to maps of 14×14 before the dense layer, so that it does not grow with the image.
     """
 
-    classifier = "head"
+    depths = ("conv", "hidden")
 
-    def __init__(self, params: plugin.ConvNet, num_outputs: int, in_channels: int, image_size: tuple[int, int]) -> None:
+    def __init__(self, params: specs.ConvNet, num_outputs: int, in_channels: int, image_size: Size) -> None:
         super().__init__()
-        height, width = (min(side // 2, _LARGEST_MAP) for side in image_size)
+        height, width = (min(side // 2, 14) for side in image_size)
         self.conv = nn.Conv2d(in_channels, params.filters, 3, padding=1)
         self.relu = nn.ReLU()
         self.pool = nn.MaxPool2d(2)
@@ -32,27 +31,100 @@ class ConvNet(nn.Module):
         self.hidden_relu = nn.ReLU()
         self.dropout = Dropout(0.0, place="head")
         self.head = nn.Linear(params.hidden, num_outputs)
-        self.embedding_size = params.hidden
-
-    @property
-    def stages(self) -> tuple[tuple[str, ...], ...]:
-        """All parameter names, stem first, classifier last."""
-        return tuple((f"{name}.weight", f"{name}.bias") for name in ("conv", "hidden", "head"))
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Return maps `(B, filters, h, w)` with h and w at most 14."""
         features: Tensor = self.adapt(self.pool(self.relu(self.conv(x))))
         return features
 
-    def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
-        """Return the embedding `(B, hidden)` with `pre_logits`, else the outputs `(B, num_outputs)`."""
+    def embed(self, features: Tensor) -> Tensor:
+        """Return the hidden layer's output `(B, hidden)`."""
         embedding: Tensor = self.dropout(self.hidden_relu(self.hidden(self.flatten(features))))
-        return embedding if pre_logits else self.head(embedding)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.forward_head(self.forward_features(x))
+        return embedding
 
 
-def build(params: plugin.ConvNet, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
-    """Return the network for images of `image_size` (height, width) pixels."""
+class LeNet5(EmbeddingClassifier):
+    """Convolutions 6@5×5 and 16@5×5, each pooled by 2, and dense layers of 120, 84 and the outputs.
+
+    LeCun et al., "Gradient-based learning applied to document recognition", Proc. IEEE 1998. The first convolution is padded by 2
+    as the paper pads its images, the second one sees all maps, and the outputs are linear. Images above 28 px are pooled to
+    maps of 5×5 before the dense layers.
+    """
+
+    depths = ("conv1", "conv2", "dense1", "dense2")
+
+    def __init__(self, params: specs.LeNet5, num_outputs: int, in_channels: int, image_size: Size) -> None:
+        super().__init__()
+        height, width = (min((side // 2 - 4) // 2, 5) for side in image_size)
+        self.act = nn.ReLU() if params.activation == "relu" else nn.Tanh()
+        self.pool = nn.MaxPool2d(2) if params.pooling == "max" else nn.AvgPool2d(2)
+        self.conv1 = nn.Conv2d(in_channels, 6, 5, padding=2)
+        self.conv2 = nn.Conv2d(6, 16, 5)
+        self.adapt = nn.AdaptiveAvgPool2d((height, width))
+        self.flatten = nn.Flatten()
+        self.dense1 = nn.Linear(16 * height * width, 120)
+        self.dense2 = nn.Linear(120, 84)
+        self.dropout = Dropout(0.0, place="head")
+        self.head = nn.Linear(84, num_outputs)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Return maps `(B, 16, h, w)` with h and w at most 5."""
+        maps = self.pool(self.act(self.conv1(x)))
+        features: Tensor = self.adapt(self.pool(self.act(self.conv2(maps))))
+        return features
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Return the second dense layer's output `(B, 84)`."""
+        hidden = self.act(self.dense1(self.flatten(features)))
+        embedding: Tensor = self.dropout(self.act(self.dense2(hidden)))
+        return embedding
+
+
+class KerasCNN(EmbeddingClassifier):
+    """Convolutions 32@3×3 and 64@3×3 without padding, max pooling 2, dense, dense.
+
+    The network of Keras's first MNIST example (mnist_cnn.py, 2015); its two dropouts stand where that has them. Images above 28 px
+    are pooled to maps of 12×12 before the dense layer.
+    """
+
+    depths = ("conv1", "conv2", "hidden")
+
+    def __init__(self, params: specs.KerasCNN, num_outputs: int, in_channels: int, image_size: Size) -> None:
+        super().__init__()
+        height, width = (min((side - 4) // 2, 12) for side in image_size)
+        self.relu = nn.ReLU()
+        self.conv1 = nn.Conv2d(in_channels, 32, 3)
+        self.conv2 = nn.Conv2d(32, 64, 3)
+        self.pool = nn.MaxPool2d(2)
+        self.adapt = nn.AdaptiveAvgPool2d((height, width))
+        self.pool_dropout = Dropout(0.0, place="body")
+        self.flatten = nn.Flatten()
+        self.hidden = nn.Linear(64 * height * width, params.hidden)
+        self.dropout = Dropout(0.0, place="head")
+        self.head = nn.Linear(params.hidden, num_outputs)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Return maps `(B, 64, h, w)` with h and w at most 12."""
+        maps = self.relu(self.conv2(self.relu(self.conv1(x))))
+        features: Tensor = self.pool_dropout(self.adapt(self.pool(maps)))
+        return features
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Return the dense layer's output `(B, hidden)`."""
+        embedding: Tensor = self.dropout(self.relu(self.hidden(self.flatten(features))))
+        return embedding
+
+
+def build(params: specs.ConvNet, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
+    """Return conv-net for images of `image_size` (height, width) pixels."""
     return ConvNet(params, num_outputs, in_channels, image_size)
+
+
+def build_lenet5(params: specs.LeNet5, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
+    """Return LeNet-5 for images of `image_size` (height, width) pixels."""
+    return LeNet5(params, num_outputs, in_channels, image_size)
+
+
+def build_keras_cnn(params: specs.KerasCNN, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
+    """Return Keras's example for images of `image_size` (height, width) pixels."""
+    return KerasCNN(params, num_outputs, in_channels, image_size)

@@ -1,73 +1,80 @@
-"""Recurrent networks that read an image as a sequence."""
+"""Recurrent networks that read an image as one sequence, of its rows or of its pixels."""
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-from itertools import pairwise
+from collections.abc import Callable
+from functools import partial
+from typing import cast
 
-import torch
 from torch import Tensor, nn
 
-from zoo.modules import Dropout
-from zoo_architectures import plugin
+from zoo_architectures import cells
+from zoo_architectures.base import EmbeddingClassifier
+from zoo_architectures.specs import recurrent as specs
+
+Size = tuple[int, int]
 
 
-class RowLSTM(nn.Module):
-    """Stacked LSTMs (Hochreiter and Schmidhuber, 1997) over the rows; the last state of the top layer is classified.
+class SequenceClassifier(EmbeddingClassifier):
+    """A recurrent stack over the rows or the pixels of an image; the final state of its top layer is classified.
 
-    Layers are stacked by hand: nn.LSTM's own dropout skips the top layer and is no module that can be found.
+    `stack` makes it for so many values a step: one per channel of a pixel, or those of all pixels of a row.
     """
 
-    classifier = "head"
+    depths = ("stack.layers",)
 
-    def __init__(self, params: plugin.RowLSTM, num_outputs: int, in_channels: int, width: int) -> None:
+    def __init__(
+        self, stack: Callable[[int], cells.Stack], steps: str, num_outputs: int, in_channels: int, width: int
+    ) -> None:
         super().__init__()
-        sizes = [in_channels * width] + [params.hidden] * params.layers
-        self.lstms = nn.ModuleList(nn.LSTM(a, b, batch_first=True) for a, b in pairwise(sizes))
-        self.dropouts = nn.ModuleList(Dropout(0.0, place="recurrent") for _ in range(params.layers))
-        self.head = nn.Linear(params.hidden, num_outputs)
-        self.embedding_size = params.hidden
-        for lstm in self.lstms:
-            assert isinstance(lstm, nn.LSTM)
-            set_forget_bias(lstm, params.forget_bias)
-
-    @property
-    def stages(self) -> tuple[tuple[str, ...], ...]:
-        """All parameter names, bottom layer first, classifier last."""
-        layers = [
-            tuple(f"lstms.{i}.{name}" for name, _ in lstm.named_parameters()) for i, lstm in enumerate(self.lstms)
-        ]
-        return (*layers, ("head.weight", "head.bias"))
+        self.by_row = steps == "rows"
+        self.stack = stack(in_channels * (width if self.by_row else 1))
+        self.head = nn.Linear(self.stack.width, num_outputs)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Return the top layer's outputs `(B, height, hidden)`."""
-        sequence = x.transpose(1, 2).flatten(2)
-        # oneDNN has no bf16 LSTM for processors without AVX-512, so on the CPU the recurrence is always fp32.
-        with torch.autocast(x.device.type, enabled=False) if x.device.type == "cpu" else nullcontext():
-            for lstm, dropout in zip(self.lstms, self.dropouts, strict=True):
-                sequence = dropout(lstm(sequence)[0])
-        return sequence
+        """Return the top layer's outputs `(B, steps, width)`."""
+        sequence = x.transpose(1, 2).flatten(2) if self.by_row else x.flatten(2).transpose(1, 2)
+        return cast(Tensor, self.stack(sequence))
 
-    def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
-        """Return the last state `(B, hidden)` with `pre_logits`, else the outputs `(B, num_outputs)`."""
-        embedding = features[:, -1]
-        return embedding if pre_logits else self.head(embedding)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.forward_head(self.forward_features(x))
+    def embed(self, features: Tensor) -> Tensor:
+        """Return the final state `(B, width)`, of both directions where there are two."""
+        return self.stack.last(features)
 
 
-@torch.no_grad()
-def set_forget_bias(lstm: nn.LSTM, value: float) -> None:
-    """Set the forget gate's bias of a one-layer LSTM (Jozefowicz et al., ICML 2015).
-
-    torch adds two bias vectors, so the second is set to 0 and their sum to `value`.
-    """
-    gate = slice(lstm.hidden_size, 2 * lstm.hidden_size)  # order of the gates: input, forget, cell, output
-    lstm.get_parameter("bias_ih_l0")[gate] = value
-    lstm.get_parameter("bias_hh_l0")[gate] = 0.0
+def _gated(params: specs.Recurrent, bidirectional: bool = False) -> Callable[[int], cells.Stack]:
+    return partial(
+        cells.gated, params.cell, hidden=params.hidden, layers=params.layers,
+        bidirectional=bidirectional, forget_bias=params.forget_bias,
+    )  # fmt: skip
 
 
-def build(params: plugin.RowLSTM, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
+def build_row_lstm(params: specs.Recurrent, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
     """Return the network; it reads `image_size[0]` steps of `in_channels * image_size[1]` values."""
-    return RowLSTM(params, num_outputs, in_channels, image_size[1])
+    return SequenceClassifier(_gated(params), "rows", num_outputs, in_channels, image_size[1])
+
+
+def build_row_bilstm(params: specs.Recurrent, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
+    """Return the network that reads the rows downwards and upwards (Graves and Schmidhuber, "Framewise phoneme
+    classification with bidirectional LSTM", Neural Networks 2005); both final states are classified.
+    """
+    return SequenceClassifier(_gated(params, bidirectional=True), "rows", num_outputs, in_channels, image_size[1])
+
+
+def build_pixel_lstm(params: specs.Recurrent, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
+    """Return the network that reads pixels in scan-line order (the task of Le, Jaitly and Hinton, 2015)."""
+    return SequenceClassifier(_gated(params), "pixels", num_outputs, in_channels, image_size[1])
+
+
+def build_irnn(params: specs.IRNN, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
+    """Return the network of rectified units that begin as the identity."""
+    stack = partial(cells.rectified, hidden=params.hidden, layers=params.layers, scale=params.scale)
+    return SequenceClassifier(stack, params.steps, num_outputs, in_channels, image_size[1])
+
+
+def build_mingru(params: specs.MinGRU, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
+    """Return the network of minimal gated units."""
+    stack = partial(
+        cells.minimal, hidden=params.hidden, layers=params.layers,
+        bidirectional=params.bidirectional, forget_bias=params.forget_bias,
+    )  # fmt: skip
+    return SequenceClassifier(stack, params.steps, num_outputs, in_channels, image_size[1])

@@ -7,14 +7,14 @@ from typing import Any
 import timm
 from torch import nn
 
-from zoo_architectures import plugin
 from zoo_architectures.adapter import TimmClassifier
+from zoo_architectures.specs.residual import ResNet
 
 _IMAGENET_STEM_FROM = 64  # pixels of the shorter side
 
 
 def _build(
-    name: str, params: plugin.ResNet, num_outputs: int, in_channels: int, image_size: tuple[int, int]
+    name: str, params: ResNet, num_outputs: int, in_channels: int, image_size: tuple[int, int]
 ) -> nn.Module:
     network = timm.create_model(name, num_classes=num_outputs, in_chans=in_channels, drop_rate=0.0)
     small = params.stem == "small" or (params.stem == "auto" and min(image_size) < _IMAGENET_STEM_FROM)
@@ -31,15 +31,21 @@ def _use_small_stem(network: Any, in_channels: int) -> None:
     network.maxpool = nn.Identity()
 
 
-def build_resnet18(
-    params: plugin.ResNet, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]
-) -> nn.Module:
+def build_resnet18(params: ResNet, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
     """Return the network of 18 layers with basic blocks."""
     return _build("resnet18", params, num_outputs, in_channels, image_size)
 
 
-def build_resnet50(
-    params: plugin.ResNet, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]
-) -> nn.Module:
+def build_resnet34(params: ResNet, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
+    """Return the network of 34 layers with basic blocks."""
+    return _build("resnet34", params, num_outputs, in_channels, image_size)
+
+
+def build_resnet50(params: ResNet, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
     """Return the network of 50 layers with bottleneck blocks; stride 2 is in their 3×3 convolution."""
     return _build("resnet50", params, num_outputs, in_channels, image_size)
+
+
+def build_resnet101(params: ResNet, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
+    """Return the network of 101 layers with bottleneck blocks; stride 2 is in their 3×3 convolution."""
+    return _build("resnet101", params, num_outputs, in_channels, image_size)

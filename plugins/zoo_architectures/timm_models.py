@@ -14,7 +14,7 @@ from torch import nn
 from zoo.components import ArchitectureFacts, Family
 from zoo.errors import ComponentError, nearest
 from zoo.guard import guarded
-from zoo_architectures import plugin
+from zoo_architectures.specs import timm_models as specs
 from zoo_architectures.adapter import TimmClassifier, classifier_path
 
 _OUTPUTS = 7  # of the model that is examined; a number that no network has by chance
@@ -36,7 +36,7 @@ class _Known:
     drops: bool
 
 
-def describe(params: plugin.Timm) -> ArchitectureFacts:
+def describe(params: specs.Timm) -> ArchitectureFacts:
     """Return family, embeddings and sizes of a model, found out without allocating its weights.
 
     Raises ComponentError for a name that timm does not have, and for a model that is no classifier.
@@ -44,7 +44,7 @@ def describe(params: plugin.Timm) -> ArchitectureFacts:
     return _examined(params.model).facts
 
 
-def build(params: plugin.Timm, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
+def build(params: specs.Timm, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
     """Return the model with random weights, made for `image_size` where its weights depend on it.
 
     With embeddings it is a TimmClassifier, else timm's own module. Raises ComponentError for a size that the model's

@@ -1,0 +1,102 @@
+"""Convolutional networks without shortcuts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from zoo.components import ArchitectureSpec, Params
+
+
+class ConvNet(Params, frozen=True, kw_only=True):
+    """One convolution and one hidden dense layer."""
+
+    filters: Annotated[int, Meta(ge=1, description="output channels of the convolution")] = 32
+    hidden: Annotated[int, Meta(ge=1, description="units of the hidden dense layer")] = 1024
+
+
+class LeNet5(Params, frozen=True, kw_only=True):
+    """Two convolutions and three dense layers."""
+
+    activation: Annotated[Literal["relu", "tanh"], Meta(description="the paper scales a tanh")] = "relu"
+    pooling: Annotated[Literal["max", "average"], Meta(description="how maps are halved")] = "max"
+
+
+class KerasCNN(Params, frozen=True, kw_only=True):
+    """Two convolutions, pooling and one dense layer."""
+
+    hidden: Annotated[int, Meta(ge=1, description="units of the hidden dense layer")] = 128
+
+
+class VGG(Params, frozen=True, kw_only=True):
+    """A plain stack of 3×3 convolutions."""
+
+    classifier: Annotated[
+        Literal["auto", "small", "imagenet"],
+        Meta(description="small: the pooled maps; imagenet: two dense layers of 4096; auto: small below 64 px"),
+    ] = "auto"
+
+
+class SeparableSmall(Params, frozen=True, kw_only=True):
+    """Depthwise separable convolutions for small images."""
+
+    width: Annotated[int, Meta(ge=4, description="channels of the first stage; each stage doubles them")] = 32
+    blocks: Annotated[int, Meta(ge=1, description="separable blocks of each of the three stages")] = 2
+
+
+SPECS = [
+    ArchitectureSpec(
+        name="conv-net",
+        factory="zoo_architectures.convolutional:build",
+        summary="convolution, max pooling, two dense layers; the small baseline",
+        params=ConvNet,
+        family="cnn",
+        embeddings=True,
+        min_size=2,
+        preferred_size=28,
+    ),
+    ArchitectureSpec(
+        name="lenet5",
+        factory="zoo_architectures.convolutional:build_lenet5",
+        summary="two convolutions, three dense layers (LeCun et al., Proc. IEEE 1998)",
+        params=LeNet5,
+        family="cnn",
+        embeddings=True,
+        min_size=12,
+        preferred_size=28,
+    ),
+    ArchitectureSpec(
+        name="keras-cnn",
+        factory="zoo_architectures.convolutional:build_keras_cnn",
+        summary="two convolutions of 32 and 64 filters, dense 128: the classic Keras example",
+        params=KerasCNN,
+        family="cnn",
+        embeddings=True,
+        min_size=6,
+        preferred_size=28,
+    ),
+    *(
+        ArchitectureSpec(
+            name=name,
+            factory=f"zoo_architectures.vgg:build_{name.replace('-', '_')}",
+            summary=f"13 convolutions of 3×3{normed} (Simonyan and Zisserman, ICLR 2015)",
+            params=VGG,
+            family="cnn",
+            embeddings=True,
+            min_size=32,
+            preferred_size=224,
+        )
+        for name, normed in (("vgg16", ""), ("vgg16-bn", ", batch norm"))
+    ),
+    ArchitectureSpec(
+        name="separable-small",
+        factory="zoo_architectures.separable:build",
+        summary="depthwise separable convolutions for small images",
+        params=SeparableSmall,
+        family="cnn",
+        embeddings=True,
+        min_size=4,
+        preferred_size=32,
+    ),
+]
