@@ -99,6 +99,7 @@ def train(name: str, seed: int, data: Path, work: Path) -> None:
         "system": platform.system(),
         "torch": run.manifest["environment"]["torch"],
     }
+    RESULTS.mkdir(parents=True, exist_ok=True)
     with (RESULTS / "accuracy.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
     print(f"{name} seed {seed}: test {row['test']:.4f}, validation {row['validation']:.4f}, {row['minutes']} minutes", flush=True)
