@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor, nn
 
@@ -21,3 +21,19 @@ class Dropout(nn.Dropout):
 
     def forward(self, input: Tensor) -> Tensor:
         return input if self.p == 0 else super().forward(input)
+
+
+def attach_dropout(layer: nn.Linear, place: Place) -> Dropout:
+    """Put dropout before a linear layer of a finished model and return it.
+
+    It becomes the layer's child `dropout`, so that no path and no key of the state changes.
+    """
+    dropout = Dropout(0.0, place=place)
+    layer.add_module("dropout", dropout)
+    layer.register_forward_pre_hook(drop_input)
+    return dropout
+
+
+def drop_input(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Apply the module's child `dropout` to its input; a module-level function, so that copies of the model keep it."""
+    return (module.get_submodule("dropout")(args[0]), *args[1:])

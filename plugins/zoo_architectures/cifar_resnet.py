@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import cast
 
 import torch
@@ -49,9 +50,7 @@ class CifarClassifier(EmbeddingClassifier):
             nn.Conv2d(in_channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
         )
         widths = [width] + [width * 2**stage for stage in range(3) for _ in range(blocks)]
-        self.blocks = nn.ModuleList(
-            Block(a, b, stride=1 if a == b else 2) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.blocks = nn.ModuleList(Block(a, b, stride=1 if a == b else 2) for a, b in pairwise(widths))
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.head = nn.Linear(widths[-1], num_outputs)
         for module in self.modules():

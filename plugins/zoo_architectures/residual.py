@@ -13,9 +13,7 @@ from zoo_architectures.specs.residual import ResNet
 _IMAGENET_STEM_FROM = 64  # pixels of the shorter side
 
 
-def _build(
-    name: str, params: ResNet, num_outputs: int, in_channels: int, image_size: tuple[int, int]
-) -> nn.Module:
+def _build(name: str, params: ResNet, num_outputs: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
     network = timm.create_model(name, num_classes=num_outputs, in_chans=in_channels, drop_rate=0.0)
     small = params.stem == "small" or (params.stem == "auto" and min(image_size) < _IMAGENET_STEM_FROM)
     if small:

@@ -14,8 +14,8 @@ from torch import nn
 from zoo.components import ArchitectureFacts, Family
 from zoo.errors import ComponentError, nearest
 from zoo.guard import guarded
-from zoo_architectures.specs import timm_models as specs
 from zoo_architectures.adapter import TimmClassifier, classifier_path
+from zoo_architectures.specs import timm_models as specs
 
 _OUTPUTS = 7  # of the model that is examined; a number that no network has by chance
 _USUAL_PATCH = 16  # pixels a side (Dosovitskiy et al., "An image is worth 16x16 words", ICLR 2021)
@@ -45,18 +45,24 @@ def describe(params: specs.Timm) -> ArchitectureFacts:
 
 
 def build(params: specs.Timm, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
-    """Return the model with random weights, made for `image_size` where its weights depend on it.
+    """Return the model that the parameters name, as `create` does."""
+    return create(params.model, num_outputs, in_channels, image_size)
 
-    With embeddings it is a TimmClassifier, else timm's own module. Raises ComponentError for a size that the model's
-    patches do not fill.
+
+def create(model: str, num_outputs: int, in_channels: int, image_size: tuple[int, int], **settings: Any) -> nn.Module:
+    """Return a model with random weights, made for `image_size` where its weights depend on it.
+
+    With embeddings it is a TimmClassifier, else timm's own module; `settings` are timm's. Raises ComponentError for a size that
+    the model's patches do not fill.
     """
-    known = _examined(params.model)
-    _check_size(params.model, known.patch, image_size)
-    settings: dict[str, Any] = {"img_size": image_size} if known.sized else {}
+    known = _examined(model)
+    _check_size(model, known.patch, image_size)
+    if known.sized:
+        settings["img_size"] = image_size
     if known.drops:
         # timm drops by a function that no module shows; the dropout regularizer does it by a module.
         settings["drop_rate"] = 0.0
-    network = timm.create_model(params.model, num_classes=num_outputs, in_chans=in_channels, **settings)
+    network = timm.create_model(model, num_classes=num_outputs, in_chans=in_channels, **settings)
     return TimmClassifier(network, known.classifier) if known.classifier is not None else network
 
 

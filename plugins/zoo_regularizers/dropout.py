@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from torch import Tensor, nn
+from torch import nn
 
 from zoo.bases import Regularizer
-from zoo.modules import Dropout
+from zoo.modules import Dropout, attach_dropout
 from zoo_regularizers import plugin
 
 
@@ -18,10 +16,7 @@ class DropoutRate(Regularizer):
         self._params = params
 
     def apply_to_model(self, model: nn.Module) -> int:
-        """Return how many modules act with the rate; a head without one gets one before its classifier.
-
-        It becomes the classifier's child `dropout`, so that no path and no key of the state changes.
-        """
+        """Return how many modules act with the rate; a head without one gets one before its classifier."""
         places = ("head", "recurrent", "body") if self._params.where == "all" else (self._params.where,)
         found = [m for m in model.modules() if isinstance(m, Dropout) and m.place in places]
         if "head" in places and not any(m.place == "head" for m in found):
@@ -36,17 +31,7 @@ def _attach(model: nn.Module) -> list[Dropout]:
     classifier = model.get_submodule(path) if isinstance(path, str) else None
     if not isinstance(classifier, nn.Linear):
         return []
-    dropout = Dropout(0.0, place="head")
-    classifier.add_module("dropout", dropout)
-    classifier.register_forward_pre_hook(drop_input)
-    return [dropout]
-
-
-def drop_input(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Apply the module's child `dropout` to its input; a module-level function, so that copies of the model keep it."""
-    features: Tensor = args[0]
-    dropout: nn.Module = module.get_submodule("dropout")
-    return (dropout(features), *args[1:])
+    return [attach_dropout(classifier, "head")]
 
 
 def build(params: plugin.Dropout) -> Regularizer:

@@ -102,7 +102,10 @@ def train(name: str, seed: int, data: Path, work: Path) -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
     with (RESULTS / "accuracy.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
-    print(f"{name} seed {seed}: test {row['test']:.4f}, validation {row['validation']:.4f}, {row['minutes']} minutes", flush=True)
+    print(
+        f"{name} seed {seed}: test {row['test']:.4f}, validation {row['validation']:.4f}, {row['minutes']} minutes",
+        flush=True,
+    )
 
 
 def fingerprint(recipe: zoo.Recipe) -> str:

@@ -169,9 +169,9 @@ def places(model: nn.Module) -> dict[str, float]:
 
 def test_dropout_acts_in_the_places_it_names() -> None:
     model = network("row-lstm", layers=2, hidden=6)
-    assert places(model) == {"dropouts.0": 0.0, "dropouts.1": 0.0}
+    assert places(model) == {"stack.dropouts.0": 0.0, "stack.dropouts.1": 0.0}
     attached(model, "dropout", rate=0.3, where="recurrent")
-    assert places(model) == {"dropouts.0": 0.3, "dropouts.1": 0.3}
+    assert places(model) == {"stack.dropouts.0": 0.3, "stack.dropouts.1": 0.3}
     model = network("conv-net", filters=2, hidden=6)
     assert attached(model, "dropout", rate=0.4).changes == [("dropout", "changed 1 module")]
     assert places(model) == {"dropout": 0.4}
@@ -181,7 +181,7 @@ def test_dropout_everywhere_adds_the_head_to_the_recurrent_places() -> None:
     model = network("row-lstm", layers=2, hidden=6)
     keys = list(model.state_dict())
     assert attached(model, "dropout", rate=0.3, where="all").changes == [("dropout", "changed 3 modules")]
-    assert places(model) == {"dropouts.0": 0.3, "dropouts.1": 0.3, "head.dropout": 0.3}
+    assert places(model) == {"stack.dropouts.0": 0.3, "stack.dropouts.1": 0.3, "head.dropout": 0.3}
     assert list(model.state_dict()) == keys
 
 

@@ -68,9 +68,10 @@ class Converter(msgspec.Struct):
             where = f"{path}.{name}"
             if name in node.mapping:
                 values[name] = self.value(node.mapping[name], item.type, where, default)
-            elif isinstance(item.default, str) and _kind_of_component(item.type):
-                values[name] = self.component(Node(item.default, node.mark), _kind_of_component(item.type), where)
-                self.origins[f"{where}.name"] = default
+            elif (named := _default_components(item, node.mark)) is not None:
+                before = set(self.origins)
+                values[name] = self.value(named, item.type, where, default)
+                self.origins.update(dict.fromkeys(set(self.origins) - before, default))
             else:
                 self.origins[where] = default
         if any(value is BAD for value in values.values()):
@@ -169,6 +170,17 @@ def _options(kind: Any) -> list[Any]:
     if get_origin(kind) in (Union, UnionType):
         return [option for part in get_args(kind) for option in _options(part)]
     return [kind]
+
+
+def _default_components(item: Any, mark: Mark) -> Node | None:
+    """Return the node of a field's default where that names components, one or a list of them."""
+    default = item.default_factory() if item.default is msgspec.NODEFAULT else item.default
+    if isinstance(default, str) and _kind_of_component(item.type):
+        return Node(default, mark)
+    kinds = [part for option in _options(item.type) if get_origin(option) in (list, tuple) for part in get_args(option)]
+    if isinstance(default, (list, tuple)) and any(_kind_of_component(kind) for kind in kinds):
+        return Node([Node(name, mark) for name in default], mark)
+    return None
 
 
 def _is_struct(option: Any) -> bool:

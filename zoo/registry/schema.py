@@ -85,7 +85,9 @@ def _type(kind: Any, default: Any) -> Schema:
     """Return the schema of one setting; msgspec writes that of everything but structs and components."""
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
         return _struct(kind)
-    built, parts = msgspec.json.schema_components([kind], schema_hook=_hook, ref_template="#/$defs/{name}")
+    # The hook hears that there is a component, and not of which kind.
+    hook = lambda _: _ref(_component_kind(kind))  # noqa: E731
+    built, parts = msgspec.json.schema_components([kind], schema_hook=hook, ref_template="#/$defs/{name}")
     schema = _inlined(built[0], parts)
     return {**schema, "default": default} if isinstance(default, (bool, int, float, str)) else schema
 
@@ -102,11 +104,11 @@ def _inlined(schema: Any, parts: Schema) -> Any:
     return {key: _inlined(value, parts) for key, value in schema.items()}
 
 
-def _hook(kind: Any) -> Schema:
-    """Return the schema of a component inside a component."""
+def _component_kind(kind: Any) -> str:
+    """Return the kind of the components in a type, such as that of a list of them; a type holds one kind at most."""
     if get_origin(kind) is Component:
-        return _ref(get_args(get_args(kind)[0])[0])
-    raise NotImplementedError
+        return str(get_args(get_args(kind)[0])[0])
+    return next((found for part in get_args(kind) if (found := _component_kind(part))), "")
 
 
 def _ref(name: str) -> Schema:

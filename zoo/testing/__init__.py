@@ -22,6 +22,7 @@ from zoo.components import Component, Kind, Params
 from zoo.errors import PluginError, UnknownNameError
 from zoo.guard import describe
 from zoo.plugins import Catalog, Entry, load_catalog
+from zoo.registry import resolve_component
 
 if TYPE_CHECKING:
     import pytest
@@ -50,17 +51,26 @@ class CheckResult:
     detail: str
 
 
-def checks_of(entry: Entry, params: Params | None = None) -> Iterator[tuple[str, Callable[[], None], str]]:
-    """Yield (name, function to call, what it promises) for each check of a component."""
-    component: Component[Any] = Component(entry.spec, entry.name, params or entry.spec.params(), entry.provenance)
+def checks_of(
+    entry: Entry, params: Params | None = None, catalog: Catalog | None = None
+) -> Iterator[tuple[str, Callable[[], None], str]]:
+    """Yield (name, function to call, what it promises) for each check of a component.
+
+    Components that the default parameters name are looked up in the catalog, by default that of all installed plugins.
+    """
+    component = (
+        resolve_component(catalog or load_catalog(), entry.kind, entry.name)
+        if params is None
+        else Component(entry.spec, entry.name, params, entry.provenance)
+    )
     for check in import_module(_HOMES[entry.kind]).CHECKS:
         promise = (check.__doc__ or "").strip().splitlines()[0]
         yield check.__name__.removeprefix("check_"), partial(check, component), promise
 
 
-def check_component(entry: Entry, params: Params | None = None) -> list[CheckResult]:
+def check_component(entry: Entry, params: Params | None = None, catalog: Catalog | None = None) -> list[CheckResult]:
     """Run every check of a component, built with its default parameters or these, and return what each said."""
-    return [_run(entry.name, *check) for check in checks_of(entry, params)]
+    return [_run(entry.name, *check) for check in checks_of(entry, params, catalog)]
 
 
 def check_plugin(catalog: Catalog, name: str, plugins_dir: Path | None = None) -> list[CheckResult]:
@@ -72,18 +82,19 @@ def check_plugin(catalog: Catalog, name: str, plugins_dir: Path | None = None) -
     clean = import_module("zoo.testing.imports").check_imports_light
     promise = clean.__doc__.strip().splitlines()[0]
     results = [_run(name, "imports_light", partial(clean, name, plugins_dir), promise)]
-    return results + [result for entry in entries for result in check_component(entry)]
+    return results + [result for entry in entries for result in check_component(entry, catalog=catalog)]
 
 
 def parametrize_with_checks(plugin: str, catalog: Catalog | None = None) -> pytest.MarkDecorator:
     """Return a pytest decorator that gives the argument `check` every check of a plugin's components in turn."""
     import pytest
 
-    entries = _entries(catalog or load_catalog(), plugin)
+    catalog = catalog or load_catalog()
+    entries = _entries(catalog, plugin)
     cases = [
         pytest.param(check, id=f"{entry.kind}-{entry.name}-{name}")
         for entry in entries
-        for name, check, _ in checks_of(entry)
+        for name, check, _ in checks_of(entry, catalog=catalog)
     ]
     return pytest.mark.parametrize("check", cases)
 

@@ -47,7 +47,8 @@ class ReNet(Params, frozen=True, kw_only=True):
     """Sweeps over patches from all four sides."""
 
     size: Annotated[
-        Literal["xs", "s", "paper"], Meta(description="units and dense layers: 16 and 64; 32 and 256; 256 and 4096 twice")
+        Literal["xs", "s", "paper"],
+        Meta(description="units and dense layers: 16 and 64; 32 and 256; 256 and 4096 twice"),
     ] = "s"
     layers: Annotated[int, Meta(ge=1, le=6, description="layers of four sweeps, each halving the maps")] = 2
     cell: Cell = "gru"

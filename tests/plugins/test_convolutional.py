@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import pytest
+import timm
+import torch
+from fixtures.architectures import build, embeds, images, on_meta, shaken, weights
+from torch import nn
+from torch.nn import functional
+
+from zoo.evaluation.cost import count_macs
+from zoo.modules import Dropout
+from zoo.training.randomness import stream
+
+
+def test_conv_net_has_these_layers_and_weights_on_mnist_images() -> None:
+    model = build("conv-net", (1, 28, 28))
+    assert [(name, tuple(p.shape)) for name, p in model.named_parameters()] == [
+        ("conv.weight", (32, 1, 3, 3)),
+        ("conv.bias", (32,)),
+        ("hidden.weight", (1024, 32 * 14 * 14)),
+        ("hidden.bias", (1024,)),
+        ("head.weight", (10, 1024)),
+        ("head.bias", (10,)),
+    ]
+    assert weights(model) == 6_434_122
+    assert model.stages == (
+        ("conv.weight", "conv.bias"),
+        ("hidden.weight", "hidden.bias"),
+        ("head.weight", "head.bias"),
+    )
+
+
+def test_conv_net_computes_what_its_description_says() -> None:
+    model, batch = build("conv-net", (2, 12, 9), filters=3, hidden=5), images(4, 2, 12, 9)
+    maps = functional.max_pool2d(functional.conv2d(batch, model.conv.weight, model.conv.bias, padding=1).relu(), 2)
+    assert maps.shape == (4, 3, 6, 4)
+    hidden = functional.linear(maps.flatten(1), model.hidden.weight, model.hidden.bias).relu()
+    expected = functional.linear(hidden, model.head.weight, model.head.bias)
+    assert torch.allclose(model(batch), expected, atol=1e-6)
+    assert torch.equal(model.forward_head(model.forward_features(batch), pre_logits=True), hidden)
+
+
+def test_conv_net_pools_large_images_to_14_and_stays_small() -> None:
+    assert weights(on_meta("conv-net", (1, 224, 224))) == weights(on_meta("conv-net", (1, 28, 28)))
+    assert weights(on_meta("conv-net", (1, 26, 224))) == 320 + 32 * 13 * 14 * 1024 + 1024 + 10_250
+    model, batch = build("conv-net", (1, 56, 56), filters=2, hidden=4), images(2, 1, 56, 56)
+    pooled = functional.max_pool2d(functional.conv2d(batch, model.conv.weight, model.conv.bias, padding=1).relu(), 2)
+    assert torch.allclose(model.forward_features(batch), functional.avg_pool2d(pooled, 2), atol=1e-6)
+
+
+def test_conv_net_has_a_place_for_dropout_before_its_classifier() -> None:
+    model, batch = build("conv-net", (1, 8, 8), hidden=64), images(3, 1, 8, 8)
+    (place,) = [m for m in model.modules() if isinstance(m, Dropout)]
+    assert (place.place, place.p) == ("head", 0.0)
+    assert embeds(model, batch)
+    place.p = 0.5
+    with stream(0, "forward", 0):
+        embedding = model.train().forward_head(model.forward_features(batch), pre_logits=True)
+    assert int((embedding == 0).sum()) > 60
+
+
+def test_lenet5_has_the_published_layers_and_weights() -> None:
+    model = build("lenet5", (1, 28, 28))
+    assert [tuple(p.shape) for n, p in model.named_parameters() if n.endswith("weight")] == [
+        (6, 1, 5, 5), (16, 6, 5, 5), (120, 400), (84, 120), (10, 84)
+    ]  # fmt: skip
+    assert weights(model) == 61_706
+    assert embeds(model, images(3, 1, 28, 28)) and model.embedding_size == 84 and len(model.stages) == 5
+
+
+@pytest.mark.parametrize(("activation", "pooling"), [("relu", "max"), ("tanh", "average")])
+def test_lenet5_computes_what_its_description_says(activation: str, pooling: str) -> None:
+    model, batch = build("lenet5", (2, 28, 20), activation=activation, pooling=pooling), images(3, 2, 28, 20)
+    act = torch.relu if activation == "relu" else torch.tanh
+    pool = functional.max_pool2d if pooling == "max" else functional.avg_pool2d
+    maps = pool(act(functional.conv2d(batch, model.conv1.weight, model.conv1.bias, padding=2)), 2)
+    maps = pool(act(functional.conv2d(maps, model.conv2.weight, model.conv2.bias)), 2)
+    assert maps.shape == (3, 16, 5, 3)
+    hidden = act(functional.linear(maps.flatten(1), model.dense1.weight, model.dense1.bias))
+    hidden = act(functional.linear(hidden, model.dense2.weight, model.dense2.bias))
+    assert torch.allclose(model(batch), model.head(hidden), atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "size"), [("lenet5", 12), ("keras-cnn", 6)])
+def test_the_smallest_image_leaves_one_pixel_and_large_ones_cost_no_more_weights(name: str, size: int) -> None:
+    model = build(name, (1, size, size))
+    assert model.forward_features(images(1, 1, size, size)).shape[2:] == (1, 1)
+    assert weights(on_meta(name, (1, 224, 224))) == weights(on_meta(name, (1, 28, 28)))
+
+
+def test_keras_cnn_has_the_published_layers_and_weights() -> None:
+    model, batch = build("keras-cnn", (1, 28, 28)), images(2, 1, 28, 28)
+    assert weights(model) == 1_199_882
+    maps = functional.conv2d(batch, model.conv1.weight, model.conv1.bias).relu()
+    maps = functional.max_pool2d(functional.conv2d(maps, model.conv2.weight, model.conv2.bias).relu(), 2)
+    assert maps.shape == (2, 64, 12, 12)
+    hidden = functional.linear(maps.flatten(1), model.hidden.weight, model.hidden.bias).relu()
+    assert torch.allclose(model(batch), model.head(hidden), atol=1e-5)
+    assert embeds(model, batch)
+    assert [m.place for m in model.modules() if isinstance(m, Dropout)] == ["body", "head"]
+
+
+@pytest.mark.parametrize(
+    ("name", "classifier", "published"),
+    [
+        ("vgg16", "imagenet", 138_357_544),  # torchvision's documentation of its weights
+        ("vgg16-bn", "imagenet", 138_365_992),
+        ("vgg16", "small", 14_714_688 + 512 * 1000 + 1000),  # the convolutions alone, and one dense layer
+        ("vgg16-bn", "small", 14_723_136 + 512 * 1000 + 1000),
+    ],
+)
+def test_vgg_has_the_published_number_of_weights(name: str, classifier: str, published: int) -> None:
+    model = on_meta(name, (3, 224, 224), 1000, classifier=classifier)
+    assert weights(model) == published
+    assert model.embedding_size == (4096 if classifier == "imagenet" else 512)
+
+
+@pytest.mark.parametrize(("size", "embedding"), [((32, 32), 512), ((63, 200), 512), ((64, 64), 4096)])
+def test_vggs_classifier_is_small_below_64_pixels(size: tuple[int, int], embedding: int) -> None:
+    assert on_meta("vgg16", (3, *size)).embedding_size == embedding
+
+
+def test_vgg_with_the_small_classifier_is_timms_convolutions_and_a_mean() -> None:
+    model, batch = build("vgg16-bn", (3, 32, 32), 5), images(2, 3, 32, 32)
+    maps = model.network.features(batch)
+    assert torch.allclose(model(batch), model.network.head.fc(maps.mean((2, 3))), atol=1e-5)
+    assert embeds(model, batch)
+    with torch.device("meta"):
+        theirs = timm.create_model("vgg16_bn").features
+    assert [p.shape for p in theirs.parameters()] == [p.shape for p in model.network.features.parameters()]
+
+
+def test_separable_small_factors_its_convolutions() -> None:
+    model, batch = build("separable-small", (3, 16, 16), width=8, blocks=1), images(2, 3, 16, 16)
+    shapes = [tuple(m.weight.shape) for m in model.modules() if isinstance(m, nn.Conv2d)]
+    assert shapes == [
+        (8, 3, 3, 3), (8, 1, 3, 3), (16, 8, 1, 1), (16, 1, 3, 3), (32, 16, 1, 1), (32, 1, 3, 3), (64, 32, 1, 1)
+    ]  # fmt: skip
+    assert model.forward_features(batch).shape == (2, 64, 4, 4)
+    assert embeds(shaken(model), batch)
+    block = model.blocks[0].eval()
+    maps = images(1, 8, 16, 16)
+    by_map = torch.cat(
+        [functional.conv2d(maps[:, i : i + 1], block[0].weight[i : i + 1], padding=1) for i in range(8)], 1
+    )
+    assert torch.allclose(block[0](maps), by_map, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "macs"),
+    [
+        ("lenet5", (1, 28, 28), 28 * 28 * 6 * 25 + 100 * 16 * 150 + 400 * 120 + 120 * 84 + 840),
+        ("keras-cnn", (1, 28, 28), 676 * 32 * 9 + 576 * 64 * 288 + 9216 * 128 + 1280),
+    ],
+)
+def test_macs_are_those_counted_by_hand(name: str, shape: tuple[int, int, int], macs: int) -> None:
+    assert count_macs(lambda: build(name, shape), shape) == macs
