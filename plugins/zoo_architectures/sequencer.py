@@ -50,9 +50,9 @@ def build(params: Params, *, num_outputs: int, in_channels: int, image_size: Siz
     else:
         network = timm_models.create(f"sequencer2d_{params.size}", num_outputs, in_channels, image_size)
     for block in [m for m in network.modules() if isinstance(m, Sequencer2dBlock)]:
-        block.rnn_tokens = BiLSTM2d(block.rnn_tokens)
-        for lstm in (block.rnn_tokens.rnn_v, block.rnn_tokens.rnn_h):
-            cells.set_forget_bias(lstm, params.forget_bias)
+        block.rnn_tokens = BiLSTM2d(cast(LSTM2d, block.rnn_tokens))
+    for lstm in [m for m in network.modules() if isinstance(m, nn.LSTM)]:
+        cells.set_forget_bias(lstm, params.forget_bias)
     return network
 
 
