@@ -33,6 +33,13 @@ class Preprocess:
         self._scale = {unit: _per_channel([1 / (unit * s) for s in std], device) for unit in (1, 255)}
         self._mean = _per_channel(mean, device)
 
+    @property
+    def augments(self) -> bool:
+        """Whether `train` changes images at all."""
+        a = self.augmentation
+        colour = a.brightness or a.contrast or a.saturation
+        return bool(a.geometric or a.chosen_policy is not None or colour or a.erasing)
+
     def evaluate(self, images: Tensor) -> Tensor:
         """Return the images normalised."""
         return self._normalize(images, _unit(images))
