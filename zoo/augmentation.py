@@ -48,7 +48,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.name is None:
-            raise ZooError(f"policy needs a name: {', '.join(PARAMETERS)}")
+            raise ZooError(f"policy needs its name beside its parameters: {{name: {' | '.join(PARAMETERS)}, …}}")
         known = PARAMETERS[self.name]
         for field in self.__struct_fields__[1:]:
             if getattr(self, field) is None:

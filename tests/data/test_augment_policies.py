@@ -4,10 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
+import zoo
 from zoo.augmentation import Augmentation, Policy
 from zoo.data.augment import Preprocess
 from zoo.data.policies import MIX, RAND, WIDE, apply, augmix, rand_augment, trivial_augment
-from zoo.errors import DataError, ZooError
+from zoo.errors import DataError, RecipeError, ZooError
 from zoo.training.randomness import Draws
 
 POLICIES = ("trivial-augment", "rand-augment", "augmix")
@@ -115,5 +116,33 @@ def test_a_policy_has_its_own_parameters_and_refuses_those_of_another() -> None:
         Policy(name="augmix", magnitude=3)
     with pytest.raises(ZooError, match="policy trivial-augment has no width; it takes no parameters"):
         Policy(name="trivial-augment", width=3)
-    with pytest.raises(ZooError, match="policy needs a name: trivial-augment, rand-augment, augmix"):
+    with pytest.raises(ZooError, match="policy needs its name beside its parameters"):
         Policy(magnitude=3)
+
+
+def test_a_recipe_names_a_policy_bare_or_with_its_parameters_and_keeps_both() -> None:
+    bare = zoo.resolve("conv-net-momentum", "augmentation.policy=augmix")
+    assert bare.augmentation.chosen_policy == Policy(name="augmix")
+    assert bare.to_dict()["augmentation"]["policy"] == "augmix"
+    full = zoo.resolve("conv-net-momentum", "augmentation.policy={name: rand-augment, magnitude: 12}")
+    assert full.augmentation.policy == Policy(name="rand-augment", operations=2, magnitude=12)
+    assert full.to_dict()["augmentation"]["policy"] == {"name": "rand-augment", "operations": 2, "magnitude": 12}
+    assert full.origins["augmentation.policy.operations"] == "default"
+    assert zoo.resolve("conv-net-momentum", "augmentation.random_resized_crop={}").augmentation.warps
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("policy=randaugment", "did you mean 'rand-augment'"),
+        ("policy={name: augmix, operations: 2}", "policy augmix has no operations; it takes width, depth, severity"),
+        ("policy={name: rand-augment, magnitude: 31}", "≥ 0, ≤ 30 or null, got 31 instead"),
+        ("random_resized_crop={scale: [0.9, 0.1]}", r"scale must be \[least, largest\], got \[0.9, 0.1\] instead"),
+        ("random_resized_crop.ratio=[0, 1]", "random_resized_crop.ratio.0. must be a number > 0, got 0 instead"),
+        ("padding_crop=-1", "padding_crop must be an integer ≥ 0"),
+        ("erasing=1.5", "erasing must be a number ≥ 0, ≤ 1"),
+    ],
+)
+def test_what_a_recipe_cannot_mean_is_refused_where_it_stands(setting: str, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        zoo.resolve("conv-net-momentum", f"augmentation.{setting}")

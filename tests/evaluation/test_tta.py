@@ -119,4 +119,6 @@ def test_the_command_line_takes_views(run: zoo.Run, tmp_path: Path, capsys: pyte
         document(capsys, "predict", str(run.path), str(tmp_path / "a.png"), *more) for more in ([], ["--tta", "3"])
     )
     assert single[0]["probability"] != mean[0]["probability"]
+    assert main(["eval", str(run.path), "--split", "validation", "--tta", "3"]) == 0
+    assert "validation, 3 views" in capsys.readouterr().out
     assert main(["eval", str(run.path), "--tta", "-1"]) == 2
