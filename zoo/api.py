@@ -80,14 +80,17 @@ def dry_run(
 
 
 def evaluate(
-    run: str | Path | Run, *, split: str = "test", data: str | None = None, device: str = "auto"
+    run: str | Path | Run, *, split: str = "test", data: str | None = None, device: str = "auto", tta: int = 0
 ) -> dict[str, Any]:
-    """Return the figures of a run's best weights on one split of its data, or of other data."""
+    """Return the figures of a run's best weights on one split of its data, or of other data.
+
+    With `tta` the answers are means over each image and so many augmented views of it.
+    """
     from zoo.evaluation import evaluate as evaluation
     from zoo.training.run import Run, find_run
 
     found = run if isinstance(run, Run) else find_run(run)
-    return evaluation.evaluate(found, catalog=catalog(), split=split, data=data, device=device)
+    return evaluation.evaluate(found, catalog=catalog(), split=split, data=data, device=device, tta=tta)
 
 
 def _resolved(

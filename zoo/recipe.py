@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from zoo.augmentation import Augmentation as Augmentation
 from zoo.components import Component
 
 
@@ -113,17 +114,6 @@ SCHEDULES: dict[str, type[Schedule]] = {
 
 
 Loss = Literal["cross-entropy", "bce"]
-
-
-class Augmentation(Block, frozen=True, kw_only=True):
-    """Random changes of training images, drawn anew for each sample and epoch; 0 or false leaves one out."""
-
-    rotation: Annotated[float, Meta(ge=0, le=180, description="degrees, drawn from ±")] = 0.0
-    shift: Annotated[float, Meta(ge=0, le=1, description="share of height and of width, drawn from ±")] = 0.0
-    zoom: Annotated[float, Meta(ge=0, lt=1, description="scale drawn from 1 ± this")] = 0.0
-    shear: Annotated[float, Meta(ge=0, lt=90, description="degrees, drawn from ±")] = 0.0
-    horizontal_flip: Annotated[bool, Meta(description="mirror left and right, half of the time")] = False
-    vertical_flip: Annotated[bool, Meta(description="mirror top and bottom, half of the time")] = False
 
 
 class EarlyStopping(Block, frozen=True, kw_only=True):

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import hashlib
 import math
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torchvision.transforms.v2 import functional
 
-from zoo.data.augment import COLUMNS, Preprocess, matrices, warp
+from zoo.augmentation import Augmentation, ResizedCrop
+from zoo.data.augment import Preprocess
+from zoo.data.geometry import COLUMNS, matrices, warp
 from zoo.errors import DataError
-from zoo.recipe import Augmentation
 from zoo.training.randomness import Draws
 
 ALL = Augmentation(rotation=20, shift=0.2, zoom=0.2, shear=10, horizontal_flip=True, vertical_flip=True)
@@ -146,3 +149,47 @@ def test_signals_refuse_geometric_changes(name: str) -> None:
     with pytest.raises(DataError, match="signals are one pixel high"):
         Preprocess((0.0,), (1.0,), Augmentation(**{name: value})).train(signals, draws(3))
     assert Preprocess((0.0,), (1.0,)).train(signals, draws(3)).shape == signals.shape
+
+
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.float32])
+@pytest.mark.parametrize(
+    ("a", "digest"),
+    [
+        (ALL, "88af53e9715bcdff"),
+        (Augmentation(rotation=15), "c58e313d727adda5"),
+        (Augmentation(horizontal_flip=True), "63081c2f2f071d09"),
+        (Augmentation(shift=0.1, zoom=0.1), "6584065f8a93253c"),
+        (Augmentation(), "38e8dd0db343c800"),
+    ],
+)
+def test_the_law_of_affine_changes_and_flips_stays_as_it_was(a: Augmentation, digest: str, dtype: torch.dtype) -> None:
+    """Digests of the values rounded to 0.02; processors differ in the last bits of sines."""
+    images = IMAGES if dtype == torch.uint8 else IMAGES.float() / 255
+    values = Preprocess(MEAN, STD, a).train(images, Draws(3, 2, torch.arange(6)))
+    rounded = (values * 50).round().to(torch.int32).numpy().tobytes()
+    assert hashlib.sha256(rounded).hexdigest()[:16] == digest
+
+
+def test_erasing_fills_rectangles_with_the_mean_as_often_as_asked() -> None:
+    images = torch.full((2000, 2, 12, 10), 250, dtype=torch.uint8)
+    result = Preprocess(MEAN, STD, Augmentation(erasing=0.3)).train(images, draws(2000))
+    plain = Preprocess(MEAN, STD).evaluate(images)
+    erased = (result - plain).abs() > 1e-4
+    assert float(result[erased].abs().max()) < 1e-5
+    assert torch.equal(erased[:, 0], erased[:, 1])
+    share = float(erased.flatten(1).any(1).float().mean())
+    assert share == pytest.approx(0.3, abs=0.03)
+    floats = torch.full((50, 2, 1, 30), 7.0)
+    signals = Preprocess(MEAN, STD, Augmentation(erasing=1.0)).augment(floats, draws(50))
+    assert signals[:, 0].unique().tolist() == pytest.approx([0.2, 7.0])
+
+
+@pytest.mark.parametrize(
+    "more", [{"erasing": 1.0}, {"padding_crop": 2}, {"random_resized_crop": ResizedCrop()}, {"contrast": 0.5}]
+)
+def test_switching_a_change_on_leaves_the_draws_of_the_others_as_they_were(more: dict[str, Any]) -> None:
+    """Images of one grey: brightness alone decides how bright they are where they are not black."""
+    grey = torch.full((6, 2, 9, 15), 100, dtype=torch.uint8)
+    alone = Preprocess((0.0, 0.0), STD, Augmentation(brightness=0.5)).augment(grey, draws())
+    both = Preprocess((0.0, 0.0), STD, Augmentation(brightness=0.5, **more)).augment(grey, draws())
+    torch.testing.assert_close(both.amax((1, 2, 3)), alone.amax((1, 2, 3)))

@@ -148,7 +148,7 @@ BLOCKS: list[tuple[str, list[str]]] = [
     (
         "    augmentation: {flip: true}\n",
         [
-            "r.yaml:7:20: unknown key 'flip' of augmentation; horizontal_flip, rotation, shear, shift, vertical_flip, zoom"
+            "r.yaml:7:20: unknown key 'flip' of augmentation; brightness, contrast, erasing, horizontal_flip, padding_crop, policy, random_resized_crop, rotation, saturation, shear, shift, vertical_flip, … (13 in all)"
         ],
     ),
     ("    augmentation: {zoom: .inf}\n", ["r.yaml:7:26: a number must be finite, got .inf instead"]),
@@ -191,7 +191,7 @@ BLOCKS: list[tuple[str, list[str]]] = [
         [
             "r.yaml:7:11: loss must be bce or cross-entropy, got 'mse' instead",
             "r.yaml:8:24: training.epochs must be an integer ≥ 1 or null, got 0 instead",
-            "r.yaml:9:20: unknown key 'turn' of augmentation; horizontal_flip, rotation, shear, shift, vertical_flip, zoom",
+            "r.yaml:9:20: unknown key 'turn' of augmentation; brightness, contrast, erasing, horizontal_flip, padding_crop, policy, random_resized_crop, rotation, saturation, shear, shift, vertical_flip, … (13 in all)",
         ],
     ),
 ]

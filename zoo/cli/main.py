@@ -26,6 +26,7 @@ LOOK, TRAIN, USE, SETUP = "Look around", "Train", "Use what was trained", "Set u
 COMMANDS = {
     "list": ("zoo.cli.listing:list_components", LOOK, "List components and recipes."),
     "show": ("zoo.cli.show:show", LOOK, "Show one recipe or component in full."),
+    "data": ("zoo.cli.data:data", LOOK, "Draw training images as the model sees them."),
     "train": ("zoo.cli.train:train", TRAIN, "Train a recipe, or resume a run."),
     "runs": ("zoo.cli.runs:runs", TRAIN, "List runs, or show the history of one."),
     "eval": ("zoo.cli.evaluate:evaluate", USE, "Evaluate a run on one of its splits."),

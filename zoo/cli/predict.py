@@ -12,6 +12,7 @@ import click
 
 from zoo.cli.command import Command
 from zoo.cli.completion import complete_run
+from zoo.cli.evaluate import tta_option
 from zoo.cli.workspace import Workspace
 from zoo.console.output import print_json, print_note, print_result, working
 from zoo.data.formats import is_hidden, is_image
@@ -28,12 +29,20 @@ if TYPE_CHECKING:
 @click.option(
     "--top", type=click.IntRange(1), default=1, show_default=True, metavar="K", help="How many classes to give."
 )
+@tta_option
 @click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:N or mps.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV on stdout.")
 @click.pass_obj
 def predict(
-    workspace: Workspace, run: str, images: tuple[Path, ...], top: int, device: str, as_json: bool, as_csv: bool
+    workspace: Workspace,
+    run: str,
+    images: tuple[Path, ...],
+    top: int,
+    tta: int,
+    device: str,
+    as_json: bool,
+    as_csv: bool,
 ) -> int:
     """Classify images with RUN: a path, a name under runs/, or latest. Folders are searched for images.
 
@@ -49,7 +58,7 @@ def predict(
         from zoo.training.run import find_run
 
         classifier = load(find_run(run), device=device, catalog=workspace.catalog)
-        rows = [_row(prediction) for prediction in classifier.predict(paths, top=top)]
+        rows = [_row(prediction) for prediction in classifier.predict(paths, top=top, tta=tta)]
     if as_json:
         print_json(rows)
     elif as_csv:

@@ -54,7 +54,8 @@ def evaluation(result: Mapping[str, Any]) -> RenderableType:
     table = plain_table("class", "samples", "precision", "recall", "F1")
     for name, row in rows[:CLASSES_SHOWN]:
         table.add_row(name, f"{row['samples']:,}", *(number(row[key]) for key in ("precision", "recall", "f1")))
-    parts: list[RenderableType] = [_figures([(str(result["split"]), result)]), Text(), table]
+    views = f", {result['tta']} views" if result.get("tta") else ""
+    parts: list[RenderableType] = [_figures([(f"{result['split']}{views}", result)]), Text(), table]
     if len(rows) > CLASSES_SHOWN:
         parts.append(Text(f"the {CLASSES_SHOWN} classes of lowest F1, of {len(rows):,}; --json has all", "dim"))
     return Group(*parts)

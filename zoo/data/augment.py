@@ -1,24 +1,16 @@
-"""Batches of images made ready for the model on its device: augmented as a whole, scaled, normalised.
-
-Rotation, shift, zoom, shear and flips of a batch are one `grid_sample` with a matrix per sample. What comes in from outside
-the image is 0, black in images before normalisation.
-"""
+"""Batches of images made ready for the model on its device: augmented as a whole, scaled, normalised."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from zoo.augmentation import Augmentation
+from zoo.data import color, erasing, geometry
 from zoo.errors import DataError
-from zoo.recipe import Augmentation
 from zoo.training.randomness import Draws
-
-# One column of draws each, used or not, so that switching one on leaves the others as they were.
-COLUMNS = ("rotation", "shift_x", "shift_y", "zoom", "shear", "horizontal_flip", "vertical_flip")
 
 
 class Preprocess:
@@ -39,28 +31,45 @@ class Preprocess:
         # uint8: (x / 255 - mean) / std as one multiplication and addition; float32 likewise without the 255.
         self._bias = _per_channel([-m / s for m, s in zip(mean, std, strict=True)], device)
         self._scale = {unit: _per_channel([1 / (unit * s) for s in std], device) for unit in (1, 255)}
+        self._mean = _per_channel(mean, device)
+
+    @property
+    def augments(self) -> bool:
+        """Whether `train` changes images at all."""
+        a = self.augmentation
+        colour = a.brightness or a.contrast or a.saturation
+        return bool(a.geometric or a.chosen_policy is not None or colour or a.erasing)
 
     def evaluate(self, images: Tensor) -> Tensor:
         """Return the images normalised."""
         return self._normalize(images, _unit(images))
 
     def train(self, images: Tensor, draws: Draws) -> Tensor:
-        """Return the images augmented and normalised, each sample by its own draws.
+        """Return the images augmented and normalised, each sample by its own draws; raises what `augment` raises."""
+        return self._normalize(self.augment(images, draws), _unit(images))
 
-        Raises DataError for a geometric change of signals, which are one pixel high.
+    def augment(self, images: Tensor, draws: Draws) -> Tensor:
+        """Return the images augmented, uint8 or float32 in the range that they came in.
+
+        They are moved, then changed by the policy, in colour, and by erasing. Raises DataError for a geometric change of
+        signals, which are one pixel high, and for a policy on arrays that are not 8-bit images.
         """
         unit, a = _unit(images), self.augmentation
-        warped = any((a.rotation, a.shift, a.zoom, a.shear))
-        if not (warped or a.horizontal_flip or a.vertical_flip):
-            return self._normalize(images, unit)
-        if images.shape[2] == 1:
-            raise DataError(
-                "signals are one pixel high and cannot be rotated, shifted, zoomed, sheared or flipped",
-                hint="take the geometric settings out of augmentation",
-            )
-        u = draws.uniform("augment", len(COLUMNS))
-        images = warp(images.float(), matrices(a, u, images.shape[2:])) if warped else flip(images, a, u)
-        return self._normalize(images, unit)
+        _check(a, images)
+        changed = geometry.move(images, a, draws) if a.geometric else images
+        if a.chosen_policy is not None:
+            from zoo.data import policies  # torchvision takes a second to import
+
+            changed = policies.apply(a.chosen_policy, changed, draws)
+        changed = color.jitter(changed, a, draws, bound=255 if unit == 255 else None)
+        return self._erase(changed, draws, unit) if a.erasing else changed
+
+    def _erase(self, images: Tensor, draws: Draws, unit: int) -> Tensor:
+        u = draws.uniform("augment/erasing", 1 + erasing.COLUMNS)
+        mask = (
+            erasing.rectangles(u[:, 1:], images.shape[2:]) & (u[:, 0] < self.augmentation.erasing)[:, None, None, None]
+        )
+        return torch.where(mask, self._mean.to(images.device) * unit, images)
 
     def _normalize(self, images: Tensor, unit: int) -> Tensor:
         if self._bias.device != images.device:
@@ -69,45 +78,20 @@ class Preprocess:
         return torch.addcmul(self._bias, images.float(), self._scale[unit])
 
 
-def matrices(a: Augmentation, u: Tensor, size: Sequence[int]) -> Tensor:
-    """Return float32 `(B, 2, 3)` that `affine_grid` takes: where each pixel of the result comes from.
-
-    `u` is `(B, 7)` in [0, 1), by `COLUMNS`. An image is flipped, zoomed, sheared along x, rotated, then shifted, all about its
-    centre and in pixels, so that a rotation of an oblong image keeps right angles; the matrix is the inverse of that. Positive angles turn clockwise.
-    """
-    height, width = size
-    signed = 2 * u - 1
-    angle = signed[:, 0] * math.radians(a.rotation)
-    slope = torch.tan(signed[:, 4] * math.radians(a.shear))
-    zoom = 1 + signed[:, 3] * a.zoom
-    flip_x = _sign(u[:, 5], a.horizontal_flip) / zoom
-    flip_y = _sign(u[:, 6], a.vertical_flip) / zoom
-    cos, sin = torch.cos(angle), torch.sin(angle)
-    xx, xy = (cos - slope * sin) * flip_x, (sin + slope * cos) * flip_x
-    yx, yy = -sin * flip_y, cos * flip_y
-    # affine_grid measures from the centre in half widths and half heights; so do shifts: a share of the side is twice that.
-    shift_x, shift_y = signed[:, 1] * 2 * a.shift, signed[:, 2] * 2 * a.shift
-    xy, yx = xy * (height / width), yx * (width / height)
-    rows = [xx, xy, -(xx * shift_x + xy * shift_y), yx, yy, -(yx * shift_x + yy * shift_y)]
-    return torch.stack(rows, 1).view(-1, 2, 3)
-
-
-def warp(images: Tensor, matrices: Tensor) -> Tensor:
-    """Return float32 images `(B, C, H, W)` sampled bilinearly where the matrices say, and 0 from outside."""
-    grid = F.affine_grid(matrices, list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-
-
-def flip(images: Tensor, a: Augmentation, u: Tensor) -> Tensor:
-    """Return the images mirrored exactly, pixel by pixel, where the draws say so."""
-    for column, dimension, on in ((5, 3, a.horizontal_flip), (6, 2, a.vertical_flip)):
-        if on:
-            images = torch.where((u[:, column] < 0.5)[:, None, None, None], images.flip(dimension), images)
-    return images
-
-
-def _sign(u: Tensor, on: bool) -> Tensor:
-    return torch.where(u < 0.5, -1.0, 1.0) if on else torch.ones_like(u)
+def _check(a: Augmentation, images: Tensor) -> None:
+    policy = a.chosen_policy
+    if policy is not None and images.dtype != torch.uint8:
+        raise DataError(
+            f"augmentation.policy {policy.name} is for 8-bit images, and the data is {str(images.dtype).partition('.')[2]}",
+            possible="rotation, shift, zoom, shear, flips, crops, brightness, contrast, erasing",
+            hint="augmentation.policy=null",
+        )
+    if images.shape[2] == 1 and (a.geometric or policy is not None):
+        raise DataError(
+            "signals are one pixel high and cannot be rotated, shifted, zoomed, sheared, flipped or cropped",
+            possible="brightness, contrast, erasing",
+            hint="take the geometric settings and the policy out of augmentation",
+        )
 
 
 def _unit(images: Tensor) -> int:

@@ -14,6 +14,7 @@ import torch
 from zoo.data.augment import Preprocess
 from zoo.data.images import decode
 from zoo.errors import ImageError, ZooError
+from zoo.evaluation import tta as augmented
 from zoo.recipe import Recipe
 from zoo.training.device import choose_device, choose_precision
 from zoo.training.experiment import autocast, build_model, with_head
@@ -61,32 +62,36 @@ class Classifier:
         model.load_state_dict(state.get("evaluation", state["model"]))
         self.network = with_head(model, recipe).eval()
         normalization = manifest["normalization"]
-        self.preprocess = Preprocess(tuple(normalization["mean"]), tuple(normalization["std"]), device=device)
+        self.preprocess = Preprocess(
+            tuple(normalization["mean"]), tuple(normalization["std"]), recipe.augmentation, device=device
+        )
 
     def __repr__(self) -> str:
         return f"<Classifier {self.recipe.architecture.name} of {self.run.path}, {len(self.classes)} classes>"
 
-    def predict(self, images: Iterable[Image] | Image, top: int = 1) -> list[Prediction]:
+    def predict(self, images: Iterable[Image] | Image, top: int = 1, tta: int = 0) -> list[Prediction]:
         """Return one Prediction per image, in order.
 
+        With `tta` the probabilities are the mean over each image and so many augmented views of it (see `zoo.evaluation.tta`).
         Images are paths of files, or arrays `(C, H, W)` of the run's size, uint8 or, where the run trained on such, float32.
-        Raises ImageError for an array of another shape or type, ZooError for `top` below 1; a file that does not decode becomes
+        Raises ImageError for an array of another shape or type, ZooError for `top` below 1 and for views by a run that was trained without augmentation; a file that does not decode becomes
         a Prediction with `error`.
         """
         if isinstance(images, (str, Path)) or (isinstance(images, np.ndarray) and images.ndim == 3):
             images = [images]
-        return list(self.stream(images, top))
+        return list(self.stream(images, top, tta))
 
-    def stream(self, images: Iterable[Image], top: int = 1) -> Iterator[Prediction]:
+    def stream(self, images: Iterable[Image], top: int = 1, tta: int = 0) -> Iterator[Prediction]:
         """Yield the predictions of `predict` batch by batch, for more images than memory holds."""
         if top < 1:
             raise ZooError(f"top must be at least 1, got {top} instead", possible=f"1 … {len(self.classes)}")
+        augmented.check(self.preprocess, tta)
         source = enumerate(images)
         while batch := list(islice(source, BATCH)):
-            yield from self._batch(batch, min(top, len(self.classes)))
+            yield from self._batch(batch, min(top, len(self.classes)), tta)
 
     @torch.inference_mode()
-    def _batch(self, images: Sequence[tuple[int, Image]], top: int) -> list[Prediction]:
+    def _batch(self, images: Sequence[tuple[int, Image]], top: int, tta: int) -> list[Prediction]:
         pixels: list[NDArray[Any]] = []
         results: list[Prediction | None] = []
         names = [f"image {i}" if isinstance(image, np.ndarray) else str(image) for i, image in images]
@@ -102,7 +107,7 @@ class Classifier:
             return [r for r in results if r is not None]
         batch = torch.from_numpy(np.stack(pixels)).to(self.device)
         with autocast(self.device, self.precision):
-            logits = self.network(self.preprocess.evaluate(batch))
+            logits = augmented.logits(self.network, self.preprocess, batch, tta)
         values, indices = torch.topk(
             torch.softmax(logits.double() if self.device.type != "mps" else logits.float(), 1), top
         )

@@ -11,6 +11,7 @@ from zoo.data.dataset import Dataset, prepare
 from zoo.data.ids import content_ids
 from zoo.data.loader import Loader
 from zoo.errors import DataError, UnknownNameError
+from zoo.evaluation import tta as augmented
 from zoo.evaluation.classifier import Classifier, load
 from zoo.evaluation.metrics import summarize
 from zoo.evaluation.predictions import Predictions, predict
@@ -29,15 +30,19 @@ def evaluate(
     split: str = "test",
     device: str = "auto",
     data: str | None = None,
+    tta: int = 0,
     progress: Callable[[Evaluating], None] | None = None,
 ) -> dict[str, Any]:
     """Return {run, split, samples, loss, accuracy, balanced_accuracy, macro_f1, top5, classes} of the best weights.
 
-    `data` names other data, a path or a data source; where that has one split only, `split` is "all" of it. Each use of test,
-    and of other data, is written to the run's ledger. Raises UnknownNameError for a split that the data does not have,
-    DataError for classes that the run does not know, and where the run's own data has changed.
+    `data` names other data, a path or a data source; where that has one split only, `split` is "all" of it. With `tta` the
+    answers are the mean probabilities over each image and so many augmented views of it (see `zoo.evaluation.tta`), and {tta}
+    is in the result. Each use of test, and of other data, is written to the run's ledger. Raises UnknownNameError for a split that the data does not have,
+    DataError for classes that the run does not know, and where the run's own data has changed; ZooError for views by a run
+    that was trained without augmentation.
     """
     classifier = load(run, device=device, catalog=catalog)
+    augmented.check(classifier.preprocess, tta)
     recipe = classifier.recipe
     if data is not None:
         recipe = Registry.load(catalog, run.path / "recipe.yaml").resolve(run.recipe_name, data=data)
@@ -54,19 +59,23 @@ def evaluate(
             hint=f"zoo eval {run.path} --data {getattr(recipe.source.params, 'path', '') or recipe.source.name}",
         )
     if split == "test" or data is not None:  # before it is read, so that no use goes unrecorded
-        run.record_access(split, "zoo eval" + (f" --data {data}" if data else ""), len(dataset.splits[source]))
-    predictions = _drive(_predict(classifier, recipe, dataset, source), progress)
+        run.record_access(split, _command(data, tta), len(dataset.splits[source]))
+    predictions = _drive(_predict(classifier, recipe, dataset, source, tta), progress)
     if data is None:
         make_folder(run.path / "predictions")
-        predictions.save(
-            run.path / "predictions" / f"{split}.npz", content_ids(dataset.splits[source]), dataset.classes
-        )
+        name = f"{split}-tta{tta}" if tta else split
+        predictions.save(run.path / "predictions" / f"{name}.npz", content_ids(dataset.splits[source]), dataset.classes)
     return {
         "run": str(run.path),
         "split": split,
         "samples": len(predictions),
+        **({"tta": tta} if tta else {}),
         **summarize(predictions, dataset.classes),
     }
+
+
+def _command(data: str | None, tta: int) -> str:
+    return "zoo eval" + (f" --data {data}" if data else "") + (f" --tta {tta}" if tta else "")
 
 
 def _prepared(classifier: Classifier, recipe: Recipe, *, own: bool) -> Dataset:
@@ -89,7 +98,7 @@ def _prepared(classifier: Classifier, recipe: Recipe, *, own: bool) -> Dataset:
 
 
 def _predict(
-    classifier: Classifier, recipe: Recipe, dataset: Dataset, split: str
+    classifier: Classifier, recipe: Recipe, dataset: Dataset, split: str, tta: int
 ) -> Generator[Evaluating, None, Predictions]:
     loader = Loader(
         dataset,
@@ -108,6 +117,7 @@ def _predict(
                 split=split,
                 device=classifier.device,
                 precision=classifier.precision,
+                tta=tta,
             )
         )
     finally:

@@ -16,6 +16,7 @@ from zoo import storage
 from zoo.data.augment import Preprocess
 from zoo.data.loader import Loader
 from zoo.errors import DataError
+from zoo.evaluation import tta as augmented
 from zoo.training.distributed import World
 from zoo.training.events import Evaluating
 
@@ -51,12 +52,15 @@ class Predictions:
 
 @torch.inference_mode()
 def forward(
-    network: nn.Module, loader: Loader, preprocess: Preprocess, autocast: torch.autocast
+    network: nn.Module, loader: Loader, preprocess: Preprocess, autocast: torch.autocast, tta: int = 0
 ) -> Generator[tuple[torch.Tensor, ...]]:
-    """Yield (sample positions, labels, float32 logits) of each batch of the loader's split."""
+    """Yield (sample positions, labels, float32 logits) of each batch of the loader's split.
+
+    With `tta` the logits are log-probabilities averaged over so many augmented views; see `zoo.evaluation.tta`.
+    """
     for batch in loader.evaluation():
         with autocast:
-            logits = network(preprocess.evaluate(batch.images))
+            logits = augmented.logits(network, preprocess, batch.images, tta)
         yield batch.samples, batch.labels, logits.float()
 
 
@@ -69,10 +73,11 @@ def predict(
     device: torch.device,
     precision: str,
     world: World | None = None,
+    tta: int = 0,
 ) -> Generator[Evaluating, None, Predictions]:
     """Run the network in evaluation mode over the loader's split; yields progress and returns the predictions.
 
-    Each of several processes forwards its share and all get all rows. Raises DataError when a sample is missing or counted
+    Each of several processes forwards its share and all get all rows. `tta` is the number of augmented views. Raises DataError when a sample is missing or counted
     twice.
     """
     world = world or World()
@@ -81,7 +86,7 @@ def predict(
     rows: list[tuple[torch.Tensor, ...]] = []
     done = 0
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-    for row in forward(network, loader, preprocess, autocast):
+    for row in forward(network, loader, preprocess, autocast, tta):
         rows.append(row)
         done += len(row[0]) * world.size
         yield Evaluating(split=split, done=min(done, total), total=total)

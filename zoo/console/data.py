@@ -1,0 +1,21 @@
+"""What `zoo data` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from zoo.console.results import grid
+
+
+def sheet_card(result: Mapping[str, Any]) -> RenderableType:
+    """Return where a contact sheet was written, and what it shows."""
+    table = grid()
+    table.add_row("written", Text(result["path"], "cyan"))
+    table.add_row("images", f"{result['samples']} of train, {result['views']} views each")
+    table.add_row("size", "{}×{} pixels".format(*result["size"]))
+    table.add_row("recipe", result["recipe"])
+    return table

@@ -1,0 +1,114 @@
+"""A contact sheet: training images, and beside each what a model sees of it in the first epochs."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from zoo.data.augment import Preprocess
+from zoo.data.dataset import Dataset, Split
+from zoo.training.randomness import Draws
+
+Pixels = NDArray[np.uint8]
+
+CELL = 112  # pixels that the longer side of an image fills at least
+STRIPE = 28  # pixels that a signal is high
+GAP, MARGIN, HEADER, LETTER = 6, 12, 26, 14
+LABELS = 150  # pixels at most for the names of classes
+PAPER, INK, PALE = (255, 255, 255), (40, 40, 40), (120, 120, 120)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One training image of a class, uint8 `(H, W, 3)`, and its augmented views."""
+
+    class_name: str
+    original: Pixels
+    views: list[Pixels]
+
+
+def rows(dataset: Dataset, preprocess: Preprocess, *, seed: int, samples: int, views: int) -> list[Row]:
+    """Return so many images of train, the classes in turn, and their views before normalisation.
+
+    View n is what training with this seed sees in epoch n. Raises DataError for an augmentation that does not fit the data.
+    """
+    split = _first_of_each_class(dataset.splits["train"], samples)
+    whole = split.pixels(dataset.size, 0)
+    images, positions = torch.from_numpy(whole), torch.from_numpy(split.samples)
+    changed = [preprocess.augment(images, Draws(seed, epoch, positions)).numpy() for epoch in range(views)]
+    names = [dataset.classes[label] for label in split.labels]
+    return [
+        Row(name, _visible(one, one), [_visible(view[index], one) for view in changed])
+        for index, (name, one) in enumerate(zip(names, whole, strict=True))
+    ]
+
+
+def draw(rows: Sequence[Row]) -> bytes:
+    """Return the sheet as a PNG: a line per row, its class, the original, then the views under their epochs."""
+    font = ImageFont.load_default(LETTER)
+    height, width = _enlarged(rows[0].original).shape[:2]
+    label = max(_length(font, _shortened(row.class_name, font)) for row in rows)
+    left = MARGIN + label + 2 * GAP
+    # The originals stand apart from their views.
+    columns = [left] + [left + 2 * GAP + n * (width + GAP) for n in range(1, len(rows[0].views) + 1)]
+    size = (columns[-1] + width + MARGIN, HEADER + len(rows) * (height + GAP) + MARGIN - GAP)
+    sheet = Image.new("RGB", size, PAPER)
+    pen = ImageDraw.Draw(sheet)
+    for number, x in enumerate(columns):
+        title = f"epoch {number}" if number else "original"
+        pen.text((x + width / 2, HEADER / 2), title, PALE, font, anchor="mm")
+    for line, row in enumerate(rows):
+        y = HEADER + line * (height + GAP)
+        pen.text((MARGIN, y + height / 2), _shortened(row.class_name, font), INK, font, anchor="lm")
+        for x, pixels in zip(columns, (row.original, *row.views), strict=True):
+            sheet.paste(Image.fromarray(_enlarged(pixels)), (x, y))
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _first_of_each_class(split: Split, count: int) -> Split:
+    """Return `count` images at most: the first of every class, then the second of every class …, in order of class."""
+    turn = np.zeros(len(split), dtype=np.int64)
+    for label in np.unique(split.labels):
+        own = np.flatnonzero(split.labels == label)
+        turn[own] = np.arange(len(own))
+    chosen = np.lexsort((split.labels, turn))[:count]
+    chosen = chosen[np.lexsort((turn[chosen], split.labels[chosen]))]
+    return Split(split.name, split.images, split.samples[chosen], split.labels[chosen])
+
+
+def _visible(image: NDArray[Any], original: NDArray[Any]) -> Pixels:
+    """Return an image `(C, H, W)` as uint8 `(H, W, 3)`; of arrays, the range of the original is black to white."""
+    values = image.astype(np.float64)
+    if original.dtype != np.uint8:
+        low, high = float(original.min()), float(original.max())
+        values = (values - low) * (255 / (high - low) if high > low else 0.0)
+    if len(values) != 3:
+        values = values.mean(0, keepdims=True).repeat(3, 0)
+    return np.ascontiguousarray(np.rint(values).clip(0, 255).astype(np.uint8).transpose(1, 2, 0))
+
+
+def _enlarged(pixels: Pixels) -> Pixels:
+    """Return the image with every pixel repeated, so that small ones can be seen; a signal becomes a stripe."""
+    height, width = pixels.shape[:2]
+    times = max(1, round(CELL / max(height, width)))
+    down = STRIPE if height == 1 else times
+    return pixels.repeat(down, 0).repeat(times, 1)
+
+
+def _shortened(name: str, font: Any) -> str:
+    while len(name) > 1 and _length(font, name) > LABELS:
+        name = name.removesuffix("…")[:-1] + "…"
+    return name
+
+
+def _length(font: Any, text: str) -> int:
+    return int(np.ceil(font.getlength(text)))

@@ -1,0 +1,60 @@
+"""Test-time augmentation: the mean answer over an image and augmented views of it.
+
+The views are drawn by the run's own augmentation law, as in training, but by draws that depend on the pixels of the image and
+on the number of the view alone: not on batch, order, split or seed. `zoo eval` and `zoo predict` see the same views.
+Krizhevsky, Sutton and Hinton, "ImageNet classification with deep convolutional neural networks", NeurIPS 2012, average so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from zoo.data.augment import Preprocess
+from zoo.errors import ZooError
+from zoo.training.randomness import Draws, bits
+
+
+def check(preprocess: Preprocess, views: int) -> None:
+    """Raise ZooError for a number of views below 0, and for views by a run that was trained without augmentation."""
+    if views < 0:
+        raise ZooError(f"tta must be at least 0, got {views} instead", hint="--tta 8")
+    if views and not preprocess.augments:
+        raise ZooError(
+            "the run was trained without augmentation, so that all views of an image are the same",
+            hint="leave --tta out",
+        )
+
+
+def logits(network: nn.Module, preprocess: Preprocess, images: Tensor, views: int) -> Tensor:
+    """Return `(B, C)`: the network's logits of the images, or, with views, float32 log-probabilities.
+
+    With views they are the logarithm of the mean softmax over the plain images and so many augmented views of each.
+    """
+    if views == 0:
+        plain: Tensor = network(preprocess.evaluate(images))
+        return plain
+    rows = [torch.log_softmax(network(view).float(), 1) for view in _views(preprocess, images, views)]
+    return torch.logsumexp(torch.stack(rows), 0) - math.log(len(rows))
+
+
+def _views(preprocess: Preprocess, images: Tensor, views: int) -> Iterator[Tensor]:
+    yield preprocess.evaluate(images)
+    samples = keys(images)
+    for view in range(1, views + 1):
+        # Epochs of training are not negative.
+        yield preprocess.train(images, Draws(0, -view, samples))
+
+
+def keys(images: Tensor) -> Tensor:
+    """Return int64 `(B,)`, a hash of the pixels of each image `(B, C, H, W)`, uint8 or float32."""
+    whole = images.contiguous().flatten(1)
+    place = torch.arange(whole.shape[1], device=images.device)
+    # Odd, so that a change of any one pixel changes the sum.
+    weights = bits(0, "tta", 0, place)[:, 0] | 1
+    integers = whole.view(torch.int32) if whole.dtype == torch.float32 else whole
+    # A few at a time: the products are eight times as large as 8-bit images.
+    return torch.cat([(part.long() * weights).sum(1) for part in integers.split(16)])
