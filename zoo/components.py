@@ -102,13 +102,27 @@ class ArchitectureFacts(msgspec.Struct, frozen=True, kw_only=True):
     preferred_size: int | None = None
 
 
+class Pretrained(msgspec.Struct, frozen=True, kw_only=True):
+    """Published weights of an architecture, and what its images were like.
+
+    `mean` and `std` are per channel in units of images scaled to [0, 1], `image_size` is pixels per side. `load` downloads, or
+    finds in a local cache, the state dict of the model that the factory builds for `num_outputs` and `in_channels`.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    image_size: int
+    load: Callable[[], Any]
+
+
 class ArchitectureSpec(Spec, frozen=True, kw_only=True):
     """An image classifier; `factory(params, *, num_outputs, in_channels, image_size) -> nn.Module`.
 
     `image_size` is (height, width) in pixels and `forward` maps `(B, in_channels, *image_size)` to `(B, num_outputs)`.
     `embeddings` promises `forward_features`, `forward_head`, `classifier`, `embedding_size` and `stages`. `stem` says
     that a `stem` parameter exists (`auto`: small below 64 px). A field that depends on parameters is None, and
-    `describe="module:function"` answers `ArchitectureFacts` from the parameters.
+    `describe="module:function"` answers `ArchitectureFacts` from the parameters; `pretrained="module:function"` answers
+    `Pretrained`, or None where there are no published weights for them.
     """
 
     kind = "architecture"
@@ -118,6 +132,19 @@ class ArchitectureSpec(Spec, frozen=True, kw_only=True):
     preferred_size: int | None = None
     stem: bool = False
     describe: str | None = None
+    pretrained: str | None = None
+
+    def published(self, params: Params) -> Pretrained | None:
+        """Return what is published for these parameters; imports the plugin's `pretrained` function where there is one."""
+        if self.pretrained is None:
+            return None
+        from zoo.guard import guarded
+
+        with guarded(f"{self.pretrained} of architecture {self.name!r}", ComponentError):
+            found = import_object(self.pretrained)(params)
+        if found is not None and not isinstance(found, Pretrained):
+            raise ComponentError(f"{self.pretrained} must return zoo.Pretrained or None, got {found!r} instead")
+        return found
 
     def facts(self, params: Params) -> ArchitectureFacts:
         """Return the facts for these parameters; imports the plugin's `describe` function where there is one."""

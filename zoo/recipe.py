@@ -116,6 +116,36 @@ SCHEDULES: dict[str, type[Schedule]] = {
 Loss = Literal["cross-entropy", "bce"]
 
 
+PRETRAINED = "pretrained"  # in place of a file of weights: what the architecture's authors publish
+
+
+class Freeze(Block, frozen=True, kw_only=True):
+    """Parts of the network that keep their weights, running statistics included."""
+
+    stages: Annotated[
+        Literal["backbone"] | Annotated[int, Meta(ge=1)],
+        Meta(description="backbone: all but the classifier; a number: so many stages from the stem on"),
+    ] = "backbone"
+    unfreeze_after: Annotated[
+        PositiveInt | None, Meta(description="epochs after which everything is trained; null: never")
+    ] = None
+    lr_scale: Annotated[
+        float, Meta(gt=0, le=1, description="learning rate of what was frozen, once trained, in rates of the rest")
+    ] = 0.1
+    views: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=256,
+            description="with a frozen backbone, augmented views of each image that epochs take in turn; 0: new ones",
+        ),
+    ] = 0
+    choose: Annotated[
+        bool,
+        Meta(description="with a frozen backbone, first choose among the choices of `search` on validation"),
+    ] = False
+
+
 class EarlyStopping(Block, frozen=True, kw_only=True):
     """Stop when `monitor` has not improved by more than `min_delta` for `patience` epochs; the best weights are kept."""
 
@@ -190,6 +220,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     optimizer: Component[Literal["optimizer"]]
     schedule: Schedule
     loss: Loss
+    weights: str | None
+    freeze: Freeze | None
     regularizers: tuple[Component[Literal["regularizer"]], ...]
     augmentation: Augmentation
     training: Training
@@ -227,6 +259,10 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
             "augmentation": plain(self.augmentation),
             "training": plain(self.training),
         }
+        if self.weights is not None:
+            entry["weights"] = self.weights
+        if self.freeze is not None:
+            entry["freeze"] = plain(self.freeze)
         if self.acquisition is not None:
             entry["acquisition"] = {"name": self.acquisition.name, **plain(self.acquisition.params)}
         if self.search:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from msgspec import inspect
@@ -20,6 +21,11 @@ _WORDS: dict[type[inspect.Type], str] = {
     inspect.DictType: "mapping",
 }
 _ARTICLES = {"number": "a", "integer": "an", "mapping": "a", "list": "a", "component": "a"}
+
+
+def few(items: Sequence[str], count: int = 5, separator: str = ", ") -> str:
+    """Return the first items, and a sign that there are more."""
+    return separator.join(items[:count]) + (f"{separator}…" if len(items) > count else "")
 
 
 def in_words(kind: inspect.Type, article: bool = False) -> str:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 class TimmClassifier(nn.Module):
     """A timm model whose `classifier` is an nn.Linear on the vector that `forward_head(f, pre_logits=True)` returns."""
 
+    state_prefix = "network."  # before timm's names of tensors, as published weights have them
+
     def __init__(self, network: nn.Module, classifier: str) -> None:
         super().__init__()
         self.network = network

@@ -1,29 +1,68 @@
-"""Models of timm under names of their own: one factory each."""
+"""Models of timm by name: their factories, and the weights that timm publishes for them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from torch import nn
+import timm
+from torch import Tensor, nn
 
-from zoo.components import NoParams
+from zoo.components import Params, Pretrained
 from zoo_architectures import timm_models
+from zoo_architectures.specs.timm_models import Timm
 
 
-def _factory(model: str) -> Callable[..., nn.Module]:
-    def build(params: NoParams, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
-        return timm_models.create(model, num_outputs, in_channels, image_size)
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model of timm under a name of its own."""
 
-    build.__doc__ = f"Return timm's {model} for images of `image_size` (height, width) pixels."
-    return build
+    name: str
+
+    def build(self, params: Params, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
+        """Return the model for images of `image_size` (height, width) pixels."""
+        return timm_models.create(self.name, num_outputs, in_channels, image_size)
+
+    def pretrained(self, params: Params) -> Pretrained | None:
+        """Return the weights that timm publishes first among those of the model, or None."""
+        config: Any = timm.get_pretrained_cfg(self.name)
+        if config is None or not config.has_weights:
+            return None
+        return Pretrained(
+            mean=tuple(config.mean),
+            std=tuple(config.std),
+            image_size=max(config.input_size[1:]),
+            load=partial(_download, self.name),
+        )
 
 
-mobilenetv1 = _factory("mobilenetv1_100")
-mobilenetv2 = _factory("mobilenetv2_100")
-mobilenetv3_small = _factory("mobilenetv3_small_100")
-efficientnet_b0 = _factory("efficientnet_b0")
-tf_efficientnet_lite0 = _factory("tf_efficientnet_lite0")
-vit_tiny = _factory("vit_tiny_patch16_224")
-convnext_atto = _factory("convnext_atto")
-convnext_tiny = _factory("convnext_tiny")
-mambaout_femto = _factory("mambaout_femto")
+def _download(name: str) -> Mapping[str, Tensor]:
+    """Return timm's published state, with the number of classes that it was trained for."""
+    state: Mapping[str, Tensor] = timm.create_model(name, pretrained=True).state_dict()
+    return state
+
+
+def pretrained(params: Timm) -> Pretrained | None:
+    """Return what timm publishes for the model that the parameters name."""
+    return Model(params.model).pretrained(params)
+
+
+mobilenetv1 = Model("mobilenetv1_100")
+mobilenetv2 = Model("mobilenetv2_100")
+mobilenetv3_small = Model("mobilenetv3_small_100")
+efficientnet_b0 = Model("efficientnet_b0")
+tf_efficientnet_lite0 = Model("tf_efficientnet_lite0")
+vit_tiny = Model("vit_tiny_patch16_224")
+convnext_atto = Model("convnext_atto")
+convnext_tiny = Model("convnext_tiny")
+mambaout_femto = Model("mambaout_femto")
+
+# Built elsewhere, with a stem, a classifier or dropout that depends on parameters; the weights are timm's.
+resnet18 = Model("resnet18")
+resnet34 = Model("resnet34")
+resnet50 = Model("resnet50")
+resnet101 = Model("resnet101")
+vgg16 = Model("vgg16")
+vgg16_bn = Model("vgg16_bn")

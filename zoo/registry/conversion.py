@@ -15,7 +15,7 @@ from zoo.guard import guarded
 from zoo.plugins import Catalog
 from zoo.registry.documents import COMMAND_LINE, Mark, Node
 from zoo.registry.merging import name_node
-from zoo.wording import in_words, in_yaml
+from zoo.wording import few, in_words, in_yaml
 
 DEFAULT, PLUGIN_DEFAULT = "default", "plugin default"
 MAX_DEPTH = 3  # components inside components
@@ -89,7 +89,7 @@ class Converter(msgspec.Struct):
         named = name_node(node)
         if named is None:
             known = [entry.name for entry in self.catalog.entries(kind)]
-            return BAD if self.partial else self.report(node.mark, f"{path} needs a `name`: {_few(known)}")
+            return BAD if self.partial else self.report(node.mark, f"{path} needs a `name`: {few(known, 8)}")
         if not isinstance(named.value, str):
             return self.report(named.mark, f"{path}.name must be text, got {shown(named)} instead")
         if self._depth == MAX_DEPTH:
@@ -210,7 +210,3 @@ def shown(node: Node) -> str:
 
 def _one_line(error: ZooError) -> str:
     return f"{error.problem}; {error.possible}" if error.possible else error.problem
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:8]) + (", …" if len(names) > 8 else "")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import combinations
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 from msgspec.structs import replace
 
 from zoo.components import AcquisitionSpec, ArchitectureSpec, Component, DataSourceSpec, RegularizerSpec
@@ -14,10 +15,12 @@ from zoo.errors import ZooError, nearest
 from zoo.guard import guarded
 from zoo.plugins import Catalog
 from zoo.recipe import (
+    PRETRAINED,
     SCHEDULES,
     Augmentation,
     Constant,
     DataSettings,
+    Freeze,
     Loss,
     Plateau,
     Range,
@@ -31,7 +34,7 @@ from zoo.registry.merging import name_node
 
 REQUIRED = ("data", "architecture", "optimizer")
 BLOCKS = (
-    *REQUIRED, "schedule", "loss", "regularizers", "augmentation", "training", "acquisition", "search", "target",
+    *REQUIRED, "schedule", "loss", "weights", "freeze", "regularizers", "augmentation", "training", "acquisition", "search", "target",
 )  # fmt: skip
 METRICS = ("train/loss", "train/accuracy", "validation/loss", "validation/accuracy")
 TARGETS = tuple(
@@ -39,6 +42,7 @@ TARGETS = tuple(
     for split in ("test", "validation")
     for figure in ("accuracy", "balanced_accuracy", "macro_f1", "top5", "loss")
 )
+WEIGHTS = Annotated[str, Meta(min_length=1, description="a safetensors file, or `pretrained`: timm's download")]
 _SETTINGS = DataSettings.__struct_fields__
 
 T = TypeVar("T")
@@ -78,6 +82,8 @@ class _Resolver:
             "optimizer": self._component("optimizer"),
             "schedule": self._schedule(),
             "loss": self._block("loss", Loss, "cross-entropy"),
+            "weights": self._block("weights", WEIGHTS, None),
+            "freeze": self._freeze(),
             "regularizers": self._regularizers(),
             "augmentation": self._block("augmentation", Augmentation, Augmentation()),
             "training": self._block("training", Training, Training()),
@@ -129,6 +135,17 @@ class _Resolver:
             return self.converter.report(node.mark, f"schedule needs a name: {', '.join(SCHEDULES)}")
         name = self.converter.value(named, Literal[tuple(SCHEDULES)], "schedule.name")
         return BAD if name is BAD else self.converter.struct(node, SCHEDULES[name], "schedule", DEFAULT, ("name",))
+
+    def _freeze(self) -> Any:
+        node = self.node.mapping.get("freeze")
+        if node is not None and node.value == "none":
+            node = None
+        elif node is not None and not node.mapping:  # the bare word or number stands for `stages`
+            node = replace(node, value={"stages": node})
+        if node is None:
+            self.converter.origins["freeze"] = DEFAULT
+            return None
+        return self.converter.struct(node, Freeze, "freeze", DEFAULT)
 
     def _regularizers(self) -> Any:
         node = self.node.mapping.get("regularizers")
@@ -241,14 +258,20 @@ def _clashes(first: Component[Any], second: Component[Any]) -> Iterator[str]:
 
 
 def absolute_paths(recipe: Recipe) -> Recipe:
-    """Return the recipe with the path of its data source made absolute, so that it means the same in any folder."""
-    from pathlib import Path
-
+    """Return the recipe with the paths of its data source and of its weights made absolute: they mean the same in any folder."""
     params: Any = recipe.source.params
     path = getattr(params, "path", None)
     assert isinstance(recipe.source.spec, DataSourceSpec)
-    if recipe.source.spec.recognizes is None or not isinstance(path, str) or not path:
+    if recipe.source.spec.recognizes is not None and isinstance(path, str) and path:
+        params = msgspec.structs.replace(params, path=_absolute(path))
+        source: Component[Any] = Component(recipe.source.spec, recipe.source.name, params, recipe.source.provenance)
+        recipe = msgspec.structs.replace(recipe, source=source)
+    if recipe.weights in (None, PRETRAINED):
         return recipe
-    params = msgspec.structs.replace(params, path=str(Path(path).expanduser().absolute()))
-    source: Component[Any] = Component(recipe.source.spec, recipe.source.name, params, recipe.source.provenance)
-    return msgspec.structs.replace(recipe, source=source)
+    return msgspec.structs.replace(recipe, weights=_absolute(recipe.weights))
+
+
+def _absolute(path: str) -> str:
+    from pathlib import Path
+
+    return str(Path(path).expanduser().absolute())

@@ -9,9 +9,9 @@ import msgspec
 
 from zoo.components import KINDS, Component, Kind
 from zoo.plugins import Catalog, Entry
-from zoo.recipe import SCHEDULES, Augmentation, DataSettings, Loss, Range, Target, Training
+from zoo.recipe import SCHEDULES, Augmentation, DataSettings, Freeze, Loss, Range, Target, Training
 from zoo.registry.files import VERSION
-from zoo.registry.resolution import BLOCKS
+from zoo.registry.resolution import BLOCKS, WEIGHTS
 
 Schema = dict[str, Any]
 
@@ -22,6 +22,8 @@ def json_schema(catalog: Catalog) -> Schema:
         **{kind: _component(kind, catalog) for kind in KINDS},
         "schedule": _named({name: (_properties(struct), struct.__doc__) for name, struct in SCHEDULES.items()}),
         "loss": {"enum": list(get_args(Loss))},
+        "weights": _type(WEIGHTS, None),
+        "freeze": {"anyOf": [{"enum": ["none", "backbone"]}, {"type": "integer", "minimum": 1}, _struct(Freeze)]},
         "regularizers": {"type": "array", "items": _ref("regularizer")},
         "augmentation": _struct(Augmentation),
         "training": _struct(Training),

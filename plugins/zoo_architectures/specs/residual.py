@@ -29,6 +29,7 @@ SPECS = [
         ArchitectureSpec(
             name=f"resnet{layers}",
             factory=f"zoo_architectures.residual:build_resnet{layers}",
+            pretrained=f"zoo_architectures.curated:resnet{layers}.pretrained",
             summary=f"residual network of {layers} layers with {blocks} (He et al., CVPR 2016)",
             params=ResNet,
             family="cnn",

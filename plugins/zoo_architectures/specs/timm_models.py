@@ -37,7 +37,8 @@ SPECS = [
     *(
         ArchitectureSpec(
             name=name,
-            factory=f"zoo_architectures.curated:{name.replace('-', '_')}",
+            factory=f"zoo_architectures.curated:{name.replace('-', '_')}.build",
+            pretrained=f"zoo_architectures.curated:{name.replace('-', '_')}.pretrained",
             summary=summary,
             family=family,
             embeddings=True,
@@ -56,6 +57,7 @@ SPECS = [
         embeddings=None,
         min_size=None,
         describe="zoo_architectures.timm_models:describe",
+        pretrained="zoo_architectures.curated:pretrained",
         requires=("timm",),
     ),
 ]
