@@ -14,9 +14,16 @@ _IMAGENET_STEM_FROM = 64  # pixels of the shorter side
 
 
 def _build(
-    name: str, params: plugin.ResNet, num_outputs: int, in_channels: int, image_size: tuple[int, int]
+    name: str,
+    params: plugin.ResNet,
+    num_outputs: int,
+    in_channels: int,
+    image_size: tuple[int, int],
+    drop_path_rate: float,
 ) -> nn.Module:
-    network = timm.create_model(name, num_classes=num_outputs, in_chans=in_channels, drop_rate=0.0)
+    network = timm.create_model(
+        name, num_classes=num_outputs, in_chans=in_channels, drop_rate=0.0, drop_path_rate=drop_path_rate
+    )
     small = params.stem == "small" or (params.stem == "auto" and min(image_size) < _IMAGENET_STEM_FROM)
     if small:
         _use_small_stem(network, in_channels)
@@ -32,14 +39,24 @@ def _use_small_stem(network: Any, in_channels: int) -> None:
 
 
 def build_resnet18(
-    params: plugin.ResNet, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]
+    params: plugin.ResNet,
+    *,
+    num_outputs: int,
+    in_channels: int,
+    image_size: tuple[int, int],
+    drop_path_rate: float = 0.0,
 ) -> nn.Module:
     """Return the network of 18 layers with basic blocks."""
-    return _build("resnet18", params, num_outputs, in_channels, image_size)
+    return _build("resnet18", params, num_outputs, in_channels, image_size, drop_path_rate)
 
 
 def build_resnet50(
-    params: plugin.ResNet, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]
+    params: plugin.ResNet,
+    *,
+    num_outputs: int,
+    in_channels: int,
+    image_size: tuple[int, int],
+    drop_path_rate: float = 0.0,
 ) -> nn.Module:
     """Return the network of 50 layers with bottleneck blocks; stride 2 is in their 3×3 convolution."""
-    return _build("resnet50", params, num_outputs, in_channels, image_size)
+    return _build("resnet50", params, num_outputs, in_channels, image_size, drop_path_rate)

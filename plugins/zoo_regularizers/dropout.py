@@ -8,13 +8,13 @@ from torch import Tensor, nn
 
 from zoo.bases import Regularizer
 from zoo.modules import Dropout
-from zoo_regularizers import plugin
+from zoo_regularizers import schemas
 
 
 class DropoutRate(Regularizer):
     """Sets the rate of the model's `zoo.Dropout` modules (Srivastava et al., "Dropout", JMLR 2014)."""
 
-    def __init__(self, params: plugin.Dropout) -> None:
+    def __init__(self, params: schemas.Dropout) -> None:
         self._params = params
 
     def apply_to_model(self, model: nn.Module) -> int:
@@ -49,6 +49,6 @@ def drop_input(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
     return (dropout(features), *args[1:])
 
 
-def build(params: plugin.Dropout) -> Regularizer:
+def build(params: schemas.Dropout) -> Regularizer:
     """Return the regularizer."""
     return DropoutRate(params)
