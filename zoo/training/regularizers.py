@@ -38,9 +38,13 @@ class Regularizers:
         regularizer.bind(self.context)
         changed = regularizer.apply_to_model(self.context.model)
         if changed == 0:
+            assert isinstance(component.spec, RegularizerSpec)
+            argument = component.spec.build_argument
             raise ComponentError(
                 f"regularizer {component.name!r} changed nothing in {type(self.context.model).__name__}",
-                possible="another place for it, or leave it out",
+                possible=f"an architecture that takes {argument} and has a use for it"
+                if argument
+                else "another place for it, or leave it out",
                 hint=f"regularizers.{component.name}=null   (leaves it out)",
             )
         if changed is not None:
