@@ -19,11 +19,11 @@ SETTINGS = (
 )
 
 
-def losses(architecture: str, regularizers: str, folder: Path) -> list[float]:
+def losses(architecture: str, regularizers: str, folder: Path, *more: str) -> list[float]:
     """Train for 40 steps and return the validation loss after each of 8 epochs; the best weights are read and checked."""
     history: list[float] = []
     run = zoo.train(
-        zoo.resolve("conv-net-momentum", architecture, f"regularizers={regularizers}", *SETTINGS),
+        zoo.resolve("conv-net-momentum", architecture, f"regularizers={regularizers}", *SETTINGS, *more),
         run=folder,
         device="cpu",
         on_event=lambda e: history.append(e.metrics["validation/loss"]) if isinstance(e, EpochDone) else None,
@@ -58,3 +58,10 @@ def test_the_loss_of_the_conv_net_falls(regularizers: str, tmp_path: Path) -> No
 def test_the_loss_of_a_residual_network_with_drop_path_falls(tmp_path: Path) -> None:
     history = losses(RESIDUAL, "[{name: drop-path, rate: 0.2}]", tmp_path / "run")
     assert len(history) == 8 and history[-1] < 0.5 * history[0]
+
+
+@pytest.mark.parametrize("regularizers", ["[mixup-cutmix, label-smoothing]", "[class-weights]", "[focal]"])
+def test_the_binary_loss_falls(regularizers: str, tmp_path: Path) -> None:
+    two = ("loss=bce", "data.classes=['3', '8']", "data.train_size=80")
+    history = losses(CONV_NET, regularizers, tmp_path / "run", *two)
+    assert history[-1] < 0.5 * history[0]

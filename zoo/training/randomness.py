@@ -55,9 +55,9 @@ def uniform(seed: int, stream: str, epoch: int, samples: Tensor, k: int = 1) -> 
 
 def normal(seed: int, stream: str, epoch: int, samples: Tensor, k: int = 1) -> Tensor:
     """Return float32 `(n, k)` of standard normal draws (Box and Muller, 1958), within rounding the same on every device."""
-    u = uniform(seed, stream, epoch, samples, 2 * k)
-    radius = torch.sqrt(-2 * torch.log1p(-u[:, :k]))  # 1 - u is never 0
-    return radius * torch.cos(2 * math.pi * u[:, k:])
+    words = bits(seed, stream, epoch, samples, k)
+    upper, lower = (part.to(torch.float32) * 2.0**-24 for part in (_shift(words, 40), words & ((1 << 24) - 1)))
+    return torch.sqrt(-2 * torch.log1p(-upper)) * torch.cos(2 * math.pi * lower)  # 1 - upper is never 0
 
 
 def order(seed: int, epoch: int, samples: Tensor) -> Tensor:
