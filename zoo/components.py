@@ -182,14 +182,17 @@ class RegularizerSpec(Spec, frozen=True, kw_only=True):
     """A regularizer; `factory(params) -> zoo.Regularizer`. At 0, the parameter named `strength` changes nothing.
 
     `rewrites_targets`: makes float `(B, C)` targets; `replaces_loss`: has a `loss` of its own. A recipe holds at most
-    one of each, and none of the names in `conflicts`.
+    one of each, none of the names in `conflicts`, and no rewriter beside a loss that `needs_labels`, int64 `(B,)`.
+    `build_argument` names the keyword under which an architecture's factory that accepts it gets the strength.
     """
 
     kind = "regularizer"
     strength: str
     rewrites_targets: bool = False
     replaces_loss: bool = False
+    needs_labels: bool = False
     conflicts: tuple[str, ...] = ()
+    build_argument: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import cast
 
@@ -9,10 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from zoo.modules import DropPath, rising
 from zoo_architectures.base import EmbeddingClassifier
 from zoo_architectures.specs.residual import CifarResNet
-
-Size = tuple[int, int]
 
 
 class Block(nn.Module):
@@ -21,7 +21,7 @@ class Block(nn.Module):
     Where maps are halved, the shortcut takes every second pixel, and new channels are 0: the paper's option A, without parameters.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, drop_path: float) -> None:
         super().__init__()
         self.stride, self.new_channels = stride, outputs - inputs
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
@@ -29,9 +29,10 @@ class Block(nn.Module):
         self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
         self.relu = nn.ReLU()
+        self.drop_path = DropPath(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
-        residual = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        residual = self.drop_path(self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x))))))
         shortcut = x[:, :, :: self.stride, :: self.stride]
         if self.new_channels:
             before = self.new_channels // 2
@@ -44,13 +45,17 @@ class CifarClassifier(EmbeddingClassifier):
 
     depths = ("stem", "blocks")
 
-    def __init__(self, width: int, blocks: int, num_outputs: int, in_channels: int) -> None:
+    def __init__(self, width: int, blocks: int, num_outputs: int, in_channels: int, drop_path: float) -> None:
         super().__init__()
         self.stem = nn.Sequential(
             nn.Conv2d(in_channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
         )
         widths = [width] + [width * 2**stage for stage in range(3) for _ in range(blocks)]
-        self.blocks = nn.ModuleList(Block(a, b, stride=1 if a == b else 2) for a, b in pairwise(widths))
+        rates = rising(drop_path, len(widths) - 1)
+        self.blocks = nn.ModuleList(
+            Block(a, b, stride=1 if a == b else 2, drop_path=rate)
+            for (a, b), rate in zip(pairwise(widths), rates, strict=True)
+        )
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.head = nn.Linear(widths[-1], num_outputs)
         for module in self.modules():
@@ -69,16 +74,25 @@ class CifarClassifier(EmbeddingClassifier):
         return torch.flatten(self.pool(features), 1)
 
 
-def build_resnet20(params: CifarResNet, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
-    """Return the network of three blocks a stage."""
-    return CifarClassifier(params.width, 3, num_outputs, in_channels)
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The network of so many blocks a stage."""
+
+    blocks: int
+
+    def build(
+        self,
+        params: CifarResNet,
+        *,
+        num_outputs: int,
+        in_channels: int,
+        image_size: tuple[int, int],
+        drop_path_rate: float = 0.0,
+    ) -> nn.Module:
+        """Return the network; it takes images of any size."""
+        return CifarClassifier(params.width, self.blocks, num_outputs, in_channels, drop_path_rate)
 
 
-def build_resnet32(params: CifarResNet, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
-    """Return the network of five blocks a stage."""
-    return CifarClassifier(params.width, 5, num_outputs, in_channels)
-
-
-def build_resnet56(params: CifarResNet, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
-    """Return the network of nine blocks a stage."""
-    return CifarClassifier(params.width, 9, num_outputs, in_channels)
+resnet20 = Model(3)
+resnet32 = Model(5)
+resnet56 = Model(9)

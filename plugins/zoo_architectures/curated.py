@@ -16,14 +16,10 @@ from zoo_architectures.specs.timm_models import Timm
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
-    """A model of timm under a name of its own."""
+class Published:
+    """A model of timm, and the weights that timm publishes for it."""
 
     name: str
-
-    def build(self, params: Params, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
-        """Return the model for images of `image_size` (height, width) pixels."""
-        return timm_models.create(self.name, num_outputs, in_channels, image_size)
 
     def pretrained(self, params: Params) -> Pretrained | None:
         """Return the weights that timm publishes first among those of the model, or None."""
@@ -38,6 +34,22 @@ class Model:
         )
 
 
+class Model(Published):
+    """A model of timm as it is, under a name of its own."""
+
+    def build(
+        self,
+        params: Params,
+        *,
+        num_outputs: int,
+        in_channels: int,
+        image_size: tuple[int, int],
+        drop_path_rate: float = 0.0,
+    ) -> nn.Module:
+        """Return the model for images of `image_size` (height, width) pixels."""
+        return timm_models.create(self.name, num_outputs, in_channels, image_size, drop_path_rate)
+
+
 def _download(name: str) -> Mapping[str, Tensor]:
     """Return timm's published state, with the number of classes that it was trained for."""
     state: Mapping[str, Tensor] = timm.create_model(name, pretrained=True).state_dict()
@@ -46,7 +58,7 @@ def _download(name: str) -> Mapping[str, Tensor]:
 
 def pretrained(params: Timm) -> Pretrained | None:
     """Return what timm publishes for the model that the parameters name."""
-    return Model(params.model).pretrained(params)
+    return Published(params.model).pretrained(params)
 
 
 mobilenetv1 = Model("mobilenetv1_100")
@@ -58,11 +70,3 @@ vit_tiny = Model("vit_tiny_patch16_224")
 convnext_atto = Model("convnext_atto")
 convnext_tiny = Model("convnext_tiny")
 mambaout_femto = Model("mambaout_femto")
-
-# Built elsewhere, with a stem, a classifier or dropout that depends on parameters; the weights are timm's.
-resnet18 = Model("resnet18")
-resnet34 = Model("resnet34")
-resnet50 = Model("resnet50")
-resnet101 = Model("resnet101")
-vgg16 = Model("vgg16")
-vgg16_bn = Model("vgg16_bn")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.components import ArchitectureFacts, Family
-from zoo.modules import Dropout
+from zoo.modules import Dropout, DropPath, rising
 from zoo_architectures import cells
 from zoo_architectures.base import EmbeddingClassifier
 from zoo_architectures.specs.hybrid import MixerSwap as Params
@@ -88,7 +88,7 @@ def mixer(params: Params) -> nn.Module:
 class Block(nn.Module):
     """x ← x + mixer(norm(x)); x ← x + channel mixer(norm(x))."""
 
-    def __init__(self, params: Params) -> None:
+    def __init__(self, params: Params, drop_path: float) -> None:
         super().__init__()
         hidden = round(params.width * params.expansion)
         self.norm1, self.norm2 = (nn.LayerNorm(params.width) for _ in range(2))
@@ -96,10 +96,11 @@ class Block(nn.Module):
         self.channels = nn.Sequential(
             nn.Linear(params.width, hidden), nn.GELU(), Dropout(0.0, place="body"), nn.Linear(hidden, params.width)
         )
+        self.drop_path1, self.drop_path2 = DropPath(drop_path), DropPath(drop_path)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x + self.mixer(self.norm1(x))
-        return cast(Tensor, x + self.channels(self.norm2(x)))
+        x = x + self.drop_path1(self.mixer(self.norm1(x)))
+        return cast(Tensor, x + self.drop_path2(self.channels(self.norm2(x))))
 
 
 class MixerSwap(EmbeddingClassifier):
@@ -107,10 +108,10 @@ class MixerSwap(EmbeddingClassifier):
 
     depths = ("patches", "blocks", "norm")
 
-    def __init__(self, params: Params, num_outputs: int, in_channels: int) -> None:
+    def __init__(self, params: Params, num_outputs: int, in_channels: int, drop_path: float) -> None:
         super().__init__()
         self.patches = nn.Conv2d(in_channels, params.width, params.patch, params.patch)
-        self.blocks = nn.ModuleList(Block(params) for _ in range(params.depth))
+        self.blocks = nn.ModuleList(Block(params, rate) for rate in rising(drop_path, params.depth))
         self.norm = nn.LayerNorm(params.width)
         self.head = nn.Linear(params.width, num_outputs)
 
@@ -131,6 +132,8 @@ def describe(params: Params) -> ArchitectureFacts:
     return ArchitectureFacts(family=_FAMILIES[params.mixer], embeddings=True, min_size=params.patch, preferred_size=32)
 
 
-def build(params: Params, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
+def build(
+    params: Params, *, num_outputs: int, in_channels: int, image_size: Size, drop_path_rate: float = 0.0
+) -> nn.Module:
     """Return the network; it takes images of any size."""
-    return MixerSwap(params, num_outputs, in_channels)
+    return MixerSwap(params, num_outputs, in_channels, drop_path_rate)

@@ -7,18 +7,38 @@ from typing import Any
 import timm
 from torch import nn
 
+from zoo.components import Params, Pretrained
 from zoo_architectures.adapter import TimmClassifier
+from zoo_architectures.curated import Published
 from zoo_architectures.specs.residual import ResNet
 
 _IMAGENET_STEM_FROM = 64  # pixels of the shorter side
 
 
-def _build(name: str, params: ResNet, num_outputs: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
-    network = timm.create_model(name, num_classes=num_outputs, in_chans=in_channels, drop_rate=0.0)
-    small = params.stem == "small" or (params.stem == "auto" and min(image_size) < _IMAGENET_STEM_FROM)
-    if small:
-        _use_small_stem(network, in_channels)
-    return TimmClassifier(network, "fc")
+class Model(Published):
+    """A residual network under its name in timm; with 50 layers or more, stride 2 is in the 3×3 convolution of a bottleneck."""
+
+    def build(
+        self,
+        params: ResNet,
+        *,
+        num_outputs: int,
+        in_channels: int,
+        image_size: tuple[int, int],
+        drop_path_rate: float = 0.0,
+    ) -> nn.Module:
+        """Return the network with the stem that the parameters ask for."""
+        network = timm.create_model(
+            self.name, num_classes=num_outputs, in_chans=in_channels, drop_rate=0.0, drop_path_rate=drop_path_rate
+        )
+        if params.stem == "small" or (params.stem == "auto" and min(image_size) < _IMAGENET_STEM_FROM):
+            _use_small_stem(network, in_channels)
+        return TimmClassifier(network, "fc")
+
+    def pretrained(self, params: Params) -> Pretrained | None:
+        """Return timm's weights; there are none for the small stem."""
+        assert isinstance(params, ResNet)
+        return None if params.stem == "small" else super().pretrained(params)
 
 
 def _use_small_stem(network: Any, in_channels: int) -> None:
@@ -29,21 +49,7 @@ def _use_small_stem(network: Any, in_channels: int) -> None:
     network.maxpool = nn.Identity()
 
 
-def build_resnet18(params: ResNet, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
-    """Return the network of 18 layers with basic blocks."""
-    return _build("resnet18", params, num_outputs, in_channels, image_size)
-
-
-def build_resnet34(params: ResNet, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
-    """Return the network of 34 layers with basic blocks."""
-    return _build("resnet34", params, num_outputs, in_channels, image_size)
-
-
-def build_resnet50(params: ResNet, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
-    """Return the network of 50 layers with bottleneck blocks; stride 2 is in their 3×3 convolution."""
-    return _build("resnet50", params, num_outputs, in_channels, image_size)
-
-
-def build_resnet101(params: ResNet, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
-    """Return the network of 101 layers with bottleneck blocks; stride 2 is in their 3×3 convolution."""
-    return _build("resnet101", params, num_outputs, in_channels, image_size)
+resnet18 = Model("resnet18")
+resnet34 = Model("resnet34")
+resnet50 = Model("resnet50")
+resnet101 = Model("resnet101")

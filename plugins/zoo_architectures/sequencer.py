@@ -40,15 +40,17 @@ def describe(params: Params) -> ArchitectureFacts:
     return timm_models.describe(Timm(model=f"sequencer2d_{params.size}"))
 
 
-def build(params: Params, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
+def build(
+    params: Params, *, num_outputs: int, in_channels: int, image_size: Size, drop_path_rate: float = 0.0
+) -> nn.Module:
     """Return the network; raises ComponentError for a size that the patches of timm's sizes, 7 px, do not fill.
 
     The nano size cuts patches of 2 px and has two stages of two blocks, of 64 and 128 channels.
     """
     if params.size == "nano":
-        network: nn.Module = TimmClassifier(_nano(num_outputs, in_channels), "head.fc")
+        network: nn.Module = TimmClassifier(_nano(num_outputs, in_channels, drop_path_rate), "head.fc")
     else:
-        network = timm_models.create(f"sequencer2d_{params.size}", num_outputs, in_channels, image_size)
+        network = timm_models.create(f"sequencer2d_{params.size}", num_outputs, in_channels, image_size, drop_path_rate)
     for block in [m for m in network.modules() if isinstance(m, Sequencer2dBlock)]:
         block.rnn_tokens = BiLSTM2d(cast(LSTM2d, block.rnn_tokens))
     for lstm in [m for m in network.modules() if isinstance(m, nn.LSTM)]:
@@ -56,7 +58,7 @@ def build(params: Params, *, num_outputs: int, in_channels: int, image_size: Siz
     return network
 
 
-def _nano(num_outputs: int, in_channels: int) -> nn.Module:
+def _nano(num_outputs: int, in_channels: int, drop_path_rate: float) -> nn.Module:
     network: nn.Module = Sequencer2d(
         num_classes=num_outputs,
         in_chans=in_channels,
@@ -65,5 +67,6 @@ def _nano(num_outputs: int, in_channels: int) -> nn.Module:
         embed_dims=(64, 128),
         hidden_sizes=(16, 32),
         mlp_ratios=(3.0, 3.0),
+        drop_path_rate=drop_path_rate,
     )
     return network

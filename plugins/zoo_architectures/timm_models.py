@@ -26,7 +26,8 @@ class _Known:
     """What is known of a model.
 
     `classifier` is the path of its linear classifier, `sized` whether it is built for one image size, `patch` (height,
-    width) of the patches that it cuts an image into, (1, 1) for none; `drops` whether it has a dropout rate.
+    width) of the patches that it cuts an image into, (1, 1) for none; `drops` whether it has a dropout rate, `skips` whether
+    it has one of stochastic depth.
     """
 
     facts: ArchitectureFacts
@@ -34,6 +35,7 @@ class _Known:
     sized: bool
     patch: tuple[int, int]
     drops: bool
+    skips: bool
 
 
 def describe(params: specs.Timm) -> ArchitectureFacts:
@@ -44,24 +46,34 @@ def describe(params: specs.Timm) -> ArchitectureFacts:
     return _examined(params.model).facts
 
 
-def build(params: specs.Timm, *, num_outputs: int, in_channels: int, image_size: tuple[int, int]) -> nn.Module:
+def build(
+    params: specs.Timm,
+    *,
+    num_outputs: int,
+    in_channels: int,
+    image_size: tuple[int, int],
+    drop_path_rate: float = 0.0,
+) -> nn.Module:
     """Return the model that the parameters name, as `create` does."""
-    return create(params.model, num_outputs, in_channels, image_size)
+    return create(params.model, num_outputs, in_channels, image_size, drop_path_rate)
 
 
-def create(model: str, num_outputs: int, in_channels: int, image_size: tuple[int, int], **settings: Any) -> nn.Module:
+def create(
+    model: str, num_outputs: int, in_channels: int, image_size: tuple[int, int], drop_path_rate: float = 0.0
+) -> nn.Module:
     """Return a model with random weights, made for `image_size` where its weights depend on it.
 
-    With embeddings it is a TimmClassifier, else timm's own module; `settings` are timm's. Raises ComponentError for a size that
-    the model's patches do not fill.
+    With embeddings it is a TimmClassifier, else timm's own module. A model without stochastic depth is built as it is,
+    whatever the rate. Raises ComponentError for a size that the model's patches do not fill.
     """
     known = _examined(model)
     _check_size(model, known.patch, image_size)
-    if known.sized:
-        settings["img_size"] = image_size
+    settings: dict[str, Any] = {"img_size": image_size} if known.sized else {}
     if known.drops:
         # timm drops by a function that no module shows; the dropout regularizer does it by a module.
         settings["drop_rate"] = 0.0
+    if known.skips:
+        settings["drop_path_rate"] = drop_path_rate
     network = timm.create_model(model, num_classes=num_outputs, in_chans=in_channels, **settings)
     return TimmClassifier(network, known.classifier) if known.classifier is not None else network
 
@@ -86,7 +98,7 @@ def _examined(name: str) -> _Known:
             min_size=smallest,
             preferred_size=_side(network, "input_size"),
         )
-    return _Known(facts, classifier, sized, patch, _accepts(network, "drop_rate"))
+    return _Known(facts, classifier, sized, patch, _accepts(network, "drop_rate"), _accepts(network, "drop_path_rate"))
 
 
 def _unknown(name: str) -> ComponentError:

@@ -9,6 +9,7 @@ from timm.layers.classifier import ClassifierHead
 from torch import nn
 
 from zoo_architectures.adapter import TimmClassifier
+from zoo_architectures.curated import Published
 from zoo_architectures.specs.convolutional import VGG
 
 Size = tuple[int, int]
@@ -16,24 +17,24 @@ _LARGE = 64  # pixels of the shorter side
 _CHANNELS = 512  # of the last maps
 
 
-def _build(name: str, params: VGG, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
-    small = params.classifier == "small" or (params.classifier == "auto" and min(image_size) < _LARGE)
-    # timm has no way to leave the dense layers of 120 million weights out; a ratio makes them one unit wide until they go.
-    narrow: dict[str, Any] = {"mlp_ratio": 1 / 4096} if small else {}
-    network: Any = timm.create_model(name, num_classes=num_outputs, in_chans=in_channels, drop_rate=0.0, **narrow)
-    if small:
-        network.pre_logits = nn.Identity()
-        network.head = ClassifierHead(_CHANNELS, num_outputs, pool_type="avg")
-        nn.init.normal_(network.head.fc.weight, std=0.01)
-        nn.init.zeros_(network.head.fc.bias)
-    return TimmClassifier(network, "head.fc")
+class Model(Published):
+    """VGG of 16 layers, the paper's network D, under its name in timm; the small classifier reads the mean of each of the last maps."""
+
+    def build(self, params: VGG, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
+        """Return the network with the classifier that the parameters ask for."""
+        small = params.classifier == "small" or (params.classifier == "auto" and min(image_size) < _LARGE)
+        # timm has no way to leave the dense layers of 120 million weights out; a ratio makes them one unit wide until they go.
+        narrow: dict[str, Any] = {"mlp_ratio": 1 / 4096} if small else {}
+        network: Any = timm.create_model(
+            self.name, num_classes=num_outputs, in_chans=in_channels, drop_rate=0.0, **narrow
+        )
+        if small:
+            network.pre_logits = nn.Identity()
+            network.head = ClassifierHead(_CHANNELS, num_outputs, pool_type="avg")
+            nn.init.normal_(network.head.fc.weight, std=0.01)
+            nn.init.zeros_(network.head.fc.bias)
+        return TimmClassifier(network, "head.fc")
 
 
-def build_vgg16(params: VGG, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
-    """Return the paper's network D; the small classifier reads the mean of each of the last maps."""
-    return _build("vgg16", params, num_outputs, in_channels, image_size)
-
-
-def build_vgg16_bn(params: VGG, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
-    """Return the network with batch norm (Ioffe and Szegedy, ICML 2015) after each convolution."""
-    return _build("vgg16_bn", params, num_outputs, in_channels, image_size)
+vgg16 = Model("vgg16")
+vgg16_bn = Model("vgg16_bn")

@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel
 
 from zoo.bases import Context, Regularizer
-from zoo_regularizers import plugin
+from zoo_regularizers import schemas
 
 _Tensors = list[Tensor] | tuple[Tensor, ...]
 
@@ -137,11 +137,11 @@ class StochasticWeightAveraging(_Averaging):
             norm.eval()
 
 
-def build_ema(params: plugin.Ema) -> Regularizer:
+def build_ema(params: schemas.Ema) -> Regularizer:
     """Return the regularizer."""
     return ExponentialMovingAverage(params.decay)
 
 
-def build_swa(params: plugin.Swa) -> Regularizer:
+def build_swa(params: schemas.Swa) -> Regularizer:
     """Return the regularizer."""
     return StochasticWeightAveraging(params.share)

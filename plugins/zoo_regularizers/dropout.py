@@ -6,13 +6,13 @@ from torch import nn
 
 from zoo.bases import Regularizer
 from zoo.modules import Dropout, attach_dropout
-from zoo_regularizers import plugin
+from zoo_regularizers import schemas
 
 
 class DropoutRate(Regularizer):
     """Sets the rate of the model's `zoo.Dropout` modules (Srivastava et al., "Dropout", JMLR 2014)."""
 
-    def __init__(self, params: plugin.Dropout) -> None:
+    def __init__(self, params: schemas.Dropout) -> None:
         self._params = params
 
     def apply_to_model(self, model: nn.Module) -> int:
@@ -34,6 +34,6 @@ def _attach(model: nn.Module) -> list[Dropout]:
     return [attach_dropout(classifier, "head")]
 
 
-def build(params: plugin.Dropout) -> Regularizer:
+def build(params: schemas.Dropout) -> Regularizer:
     """Return the regularizer."""
     return DropoutRate(params)

@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from zoo.bases import Regularizer
-from zoo_regularizers import plugin
+from zoo_regularizers import schemas
 
 
 class LabelSmoothing(Regularizer):
@@ -25,6 +25,6 @@ class LabelSmoothing(Regularizer):
         return functional.cross_entropy(logits.float(), targets, reduction="none", label_smoothing=self._strength)
 
 
-def build(params: plugin.LabelSmoothing) -> Regularizer:
+def build(params: schemas.LabelSmoothing) -> Regularizer:
     """Return the regularizer."""
     return LabelSmoothing(params.strength)

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from torch import nn
-
 from zoo.bases import Context, ParameterGroup, Regularizer
 from zoo.errors import ComponentError
-from zoo_regularizers import plugin
+from zoo_regularizers import schemas
+from zoo_regularizers.spared import spared
 
 _FORMS = {"coupled": "l2", "decoupled": "decoupled"}
-_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, nn.LocalResponseNorm)
 
 
 class WeightDecay(Regularizer):
-    """Sets `weight_decay` of the optimizer's groups; biases, norms and other vectors get a group with 0.
+    """Sets `weight_decay` of the optimizer's groups; biases, norms and other vectors get a group with 0."""
 
-    Sparing them follows Goyal et al., "Accurate, large minibatch SGD" (2017).
-    """
-
-    def __init__(self, params: plugin.WeightDecay) -> None:
+    def __init__(self, params: schemas.WeightDecay) -> None:
         self._params = params
-        self._norms: frozenset[str] = frozenset()
+        self._spared: frozenset[str] = frozenset()
 
     def bind(self, context: Context) -> None:
-        """Learn which parameters belong to norms; raises ComponentError for a form that the optimizer lacks."""
+        """Learn which parameters are spared; raises ComponentError for a form that the optimizer lacks."""
         has = _FORMS[context.weight_decay]
         if self._params.form not in ("auto", has):
             raise ComponentError(
@@ -31,12 +26,7 @@ class WeightDecay(Regularizer):
                 possible=f"the optimizer has the form {has!r}",
                 hint=f"regularizers.weight-decay.form={has}, or another optimizer",
             )
-        self._norms = frozenset(
-            f"{path}.{name}" if path else name
-            for path, module in context.model.named_modules()
-            if isinstance(module, _NORMS)
-            for name, _ in module.named_parameters(recurse=False)
-        )
+        self._spared = spared(context.model)
 
     def parameter_groups(self, groups: list[ParameterGroup]) -> list[ParameterGroup]:
         """Return each group as one that decays and one that does not; at strength 0, the groups as they are."""
@@ -44,17 +34,13 @@ class WeightDecay(Regularizer):
             return groups
         split: list[ParameterGroup] = []
         for group in groups:
-            decayed = [(n, p) for n, p in group["params"] if p.ndim > 1 and not self._spared(n)]
-            spared = [(n, p) for n, p in group["params"] if p.ndim <= 1 or self._spared(n)]
+            decayed = [(n, p) for n, p in group["params"] if n not in self._spared]
+            kept = [(n, p) for n, p in group["params"] if n in self._spared]
             split.append({**group, "params": decayed, "weight_decay": self._params.strength})
-            split.append({**group, "params": spared, "weight_decay": 0.0})
+            split.append({**group, "params": kept, "weight_decay": 0.0})
         return [group for group in split if group["params"]]
 
-    def _spared(self, name: str) -> bool:
-        # nn.LSTM calls its biases bias_ih_l0 and bias_hh_l0.
-        return name in self._norms or name.rpartition(".")[2].startswith("bias")
 
-
-def build(params: plugin.WeightDecay) -> Regularizer:
+def build(params: schemas.WeightDecay) -> Regularizer:
     """Return the regularizer."""
     return WeightDecay(params)

@@ -123,7 +123,9 @@ BLOCKS: list[tuple[str, list[str]]] = [
     ("    regularizers: [dropuot]\n", ["r.yaml:7:20: unknown regularizer 'dropuot'; did you mean 'dropout'?"]),
     (
         "    regularizers: [{rate: 0.3}]\n",
-        ["r.yaml:7:20: regularizers[0] needs a `name`: dropout, ema, label-smoothing, swa, weight-decay"],
+        [
+            "r.yaml:7:20: regularizers[0] needs a `name`: balanced-sampling, class-weights, cutmix, drop-path, dropout, ema, focal, gradient-noise, …"
+        ],
     ),
     (
         "    regularizers: [{name: dropout, rate: 1}]\n",
@@ -136,6 +138,86 @@ BLOCKS: list[tuple[str, list[str]]] = [
     (
         "    regularizers: [dropout, {name: dropout}]\n",
         ["r.yaml:7:29: regularizer 'dropout' stands here twice; keep one"],
+    ),
+    (
+        "    regularizers: [mixup, cutmix]\n",
+        ["r.yaml:7:27: regularizers 'mixup' and 'cutmix' both rewrite the targets; keep one"],
+    ),
+    (
+        "    regularizers: [cutmix, mixup-cutmix]\n",
+        ["r.yaml:7:28: regularizers 'cutmix' and 'mixup-cutmix' both rewrite the targets; keep one"],
+    ),
+    (
+        "    regularizers: [mixup-cutmix, mixup]\n",
+        ["r.yaml:7:34: regularizers 'mixup-cutmix' and 'mixup' both rewrite the targets; keep one"],
+    ),
+    (
+        "    regularizers: [label-smoothing, focal]\n",
+        ["r.yaml:7:37: regularizers 'label-smoothing' and 'focal' both have a loss of their own; keep one"],
+    ),
+    (
+        "    regularizers: [focal, class-weights]\n",
+        ["r.yaml:7:27: regularizers 'focal' and 'class-weights' both have a loss of their own; keep one"],
+    ),
+    (
+        "    regularizers: [class-weights, logit-adjustment]\n",
+        ["r.yaml:7:35: regularizers 'class-weights' and 'logit-adjustment' both have a loss of their own; keep one"],
+    ),
+    (
+        "    regularizers: [logit-adjustment, label-smoothing]\n",
+        ["r.yaml:7:38: regularizers 'logit-adjustment' and 'label-smoothing' both have a loss of their own; keep one"],
+    ),
+    (
+        "    regularizers: [mixup, class-weights]\n",
+        [
+            "r.yaml:7:27: regularizers 'mixup' and 'class-weights' do not fit: 'class-weights' needs labels, which 'mixup' rewrites; keep one"
+        ],
+    ),
+    (
+        "    regularizers: [cutmix, focal]\n",
+        [
+            "r.yaml:7:28: regularizers 'cutmix' and 'focal' do not fit: 'focal' needs labels, which 'cutmix' rewrites; keep one"
+        ],
+    ),
+    (
+        "    regularizers: [focal, mixup-cutmix]\n",
+        [
+            "r.yaml:7:27: regularizers 'focal' and 'mixup-cutmix' do not fit: 'focal' needs labels, which 'mixup-cutmix' rewrites; keep one"
+        ],
+    ),
+    (
+        "    regularizers: [ema, swa]\n",
+        ["r.yaml:7:25: regularizers 'ema' and 'swa' exclude each other; keep one"],
+    ),
+    (
+        "    regularizers: [mixup, {name: focal}, cutmix]\n",
+        [
+            "r.yaml:7:27: regularizers 'mixup' and 'focal' do not fit: 'focal' needs labels, which 'mixup' rewrites; keep one",
+            "r.yaml:7:42: regularizers 'focal' and 'cutmix' do not fit: 'focal' needs labels, which 'cutmix' rewrites; keep one",
+            "r.yaml:7:42: regularizers 'mixup' and 'cutmix' both rewrite the targets; keep one",
+        ],
+    ),
+    (
+        "    regularizers: [{name: random-erasing, smallest: 0.5}]\n",
+        ["r.yaml:7:20: smallest must be at most largest, got 0.5 and 0.33"],
+    ),
+    (
+        "    regularizers: [{name: class-weights, weights: even}]\n",
+        [
+            "r.yaml:7:51: regularizers.class-weights.weights must be balanced or a list of number ≥ 0, got 'even' instead"
+        ],
+    ),
+    (
+        "    regularizers: [{name: class-weights, weights: [1, -2]}]\n",
+        ["r.yaml:7:55: regularizers.class-weights.weights[1] must be a number ≥ 0, got -2 instead"],
+    ),
+    (
+        "    regularizers: [{name: layer-decay, strength: 1}]\n",
+        ["r.yaml:7:50: regularizers.layer-decay.strength must be a number ≥ 0, < 1, got 1 instead"],
+    ),
+    (
+        "    regularizers: [{name: mixup-cutmix, probability: 1.5}]\n",
+        ["r.yaml:7:54: regularizers.mixup-cutmix.probability must be a number ≥ 0, ≤ 1, got 1.5 instead"],
     ),
     (
         "    regularizers: [[dropout]]\n",
@@ -347,8 +429,8 @@ def test_a_document_of_more_than_a_megabyte(tmp_path: Path, monkeypatch: pytest.
             "there is no regularizer 'dropout' to remove; there are none (regularizers.dropout=null)",
         ),
         (
-            "regularizers.mixup.alpha=1",
-            "unknown regularizer 'mixup'; dropout, ema, label-smoothing, swa, weight-decay (regularizers.mixup.alpha=1)",
+            "regularizers.mixupp.alpha=1",
+            "unknown regularizer 'mixupp'; did you mean 'mixup'? (regularizers.mixupp.alpha=1)",
         ),
         ("data.classes=[a", "this is not YAML: did not find expected ',' or ']' (data.classes=[a)"),
         (

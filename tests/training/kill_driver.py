@@ -32,7 +32,8 @@ TOY = (
     "optimizer={name: momentum, lr: 0.1}",
     "schedule={name: one-cycle}",
     "regularizers=[{name: weight-decay, strength: 0.001}, {name: dropout, rate: 0.3}, {name: label-smoothing, strength: 0.1}, "
-    "{name: ema, decay: 0.9}]",
+    "{name: ema, decay: 0.9}, l1, {name: random-erasing, fill: noise}, mixup-cutmix, gradient-noise, layer-decay, "
+    "balanced-sampling]",
     "augmentation={rotation: 10, shift: 0.1, zoom: 0.1, shear: 5, horizontal_flip: true}",
 )
 

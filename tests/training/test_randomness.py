@@ -5,7 +5,7 @@ import torch
 from scipy import stats
 from torch import nn
 
-from zoo.training.randomness import Draws, bits, order, stream, uniform, uniform_ids
+from zoo.training.randomness import Draws, bits, normal, order, stream, uniform, uniform_ids
 
 
 def test_a_draw_depends_on_its_words_and_on_nothing_else() -> None:
@@ -87,3 +87,14 @@ def test_a_stream_gives_the_generator_back_after_an_error() -> None:
 def test_draws_of_a_batch_have_a_row_per_sample() -> None:
     draws = Draws(seed=5, epoch=2, samples=torch.tensor([9, 4]))
     assert torch.equal(draws.uniform("x", 3), uniform(5, "x", 2, torch.tensor([9, 4]), 3))
+
+
+def test_normal_draws_are_normal_and_belong_to_their_sample() -> None:
+    samples = torch.arange(20_000)
+    drawn = normal(3, "noise", 1, samples, 2)
+    assert drawn.dtype == torch.float32 and bool(drawn.isfinite().all())
+    assert all(stats.kstest(column, "norm").pvalue > 0.001 for column in drawn.double().numpy().T)
+    # Standard deviation of a correlation of 20,000 independent pairs: 0.007.
+    assert abs(float(torch.corrcoef(drawn.T)[0, 1])) < 0.03
+    assert torch.equal(normal(3, "noise", 1, samples.flip(0)[:7], 2), drawn.flip(0)[:7])
+    assert torch.equal(Draws(3, 1, samples).normal("noise", 2), drawn)

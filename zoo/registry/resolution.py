@@ -253,6 +253,10 @@ def _clashes(first: Component[Any], second: Component[Any]) -> Iterator[str]:
         yield "both rewrite the targets"
     if one.replaces_loss and other.replaces_loss:
         yield "both have a loss of their own"
+    if one.needs_labels and other.rewrites_targets:
+        yield f"do not fit: '{first.name}' needs labels, which '{second.name}' rewrites"
+    if one.rewrites_targets and other.needs_labels:
+        yield f"do not fit: '{second.name}' needs labels, which '{first.name}' rewrites"
     if second.name in one.conflicts or first.name in other.conflicts:
         yield "exclude each other"
 

@@ -1,4 +1,4 @@
-"""Checks of regularizers, on a small network with dropout places and an embedding."""
+"""Checks of regularizers, on a small network with dropout places, a residual branch, stages and an embedding."""
 
 from __future__ import annotations
 
@@ -10,31 +10,42 @@ from torch import Tensor, nn
 
 from zoo.bases import Context, Regularizer
 from zoo.components import Component, RegularizerSpec
-from zoo.modules import Dropout
+from zoo.modules import Dropout, DropPath
 from zoo.training.checkpoint import dumps, loads
 from zoo.training.losses import per_sample
 from zoo.training.randomness import Draws, stream
 
 CLASSES = 4
+_DROP_PATH = "drop_path_rate"  # the one build argument that the network below takes
 
 
 class _Net(nn.Module):
-    """A convolution, a norm, a recurrent layer and a classifier, with every place that dropout may act."""
+    """A convolution, a norm, a residual branch, a recurrent layer and a classifier, with every place that dropout may act."""
 
     classifier = "head"
     embedding_size = 8
 
-    def __init__(self) -> None:
+    def __init__(self, drop_path_rate: float = 0.0) -> None:
         super().__init__()
         self.stem = nn.Conv2d(1, 4, 3, padding=1)
         self.norm = nn.BatchNorm2d(4)
+        self.branch = nn.Conv2d(4, 4, 3, padding=1)
+        self.drop_path = DropPath(drop_path_rate)
         self.sequence = nn.LSTM(4 * 8, 8, batch_first=True)
         self.recurrent_dropout = Dropout(0.0, "recurrent")
         self.head_dropout = Dropout(0.0, "head")
         self.head = nn.Linear(8, CLASSES)
 
+    @property
+    def stages(self) -> tuple[tuple[str, ...], ...]:
+        """All parameter names, stem first, classifier last."""
+        depths = (("stem", "norm"), ("branch",), ("sequence",), ("head",))
+        names = [name for name, _ in self.named_parameters()]
+        return tuple(tuple(n for n in names if n.partition(".")[0] in children) for children in depths)
+
     def forward(self, images: Tensor) -> Tensor:
-        rows = torch.relu(self.norm(self.stem(images))).permute(0, 2, 1, 3).flatten(2)
+        maps = torch.relu(self.norm(self.stem(images)))
+        rows = (maps + self.drop_path(self.branch(maps))).permute(0, 2, 1, 3).flatten(2)
         states, _ = self.sequence(rows)
         return cast(Tensor, self.head(self.head_dropout(self.recurrent_dropout(states)[:, -1])))
 
@@ -44,7 +55,7 @@ class _Bench:
 
     def __init__(self, component: Component[Any]) -> None:
         with stream(0, "init", 0):
-            self.model = _Net()
+            self.model = _Net(**_build_arguments(component))
             self.images = torch.rand(8, 1, 8, 8)
         self.labels = torch.arange(8) % CLASSES
         self.draws = Draws(0, 0, torch.arange(8))
@@ -78,6 +89,13 @@ class _Bench:
         penalty = self.regularizer.penalty(self.model)
         return (per_sample(logits, targets) if own is None else own) + (0.0 if penalty is None else penalty)
 
+    def gradients(self) -> list[Tensor]:
+        """Return the gradients of a training step with everything the regularizer does to them."""
+        self.model.zero_grad()
+        self.losses().mean().backward()
+        self.regularizer.before_step(self.model, 1, self.draws)
+        return [p.grad for p in self.model.parameters() if p.grad is not None]
+
     def evaluated(self) -> Tensor:
         with torch.no_grad():
             return cast(Tensor, self.regularizer.evaluation_model(self.model).eval()(self.images))
@@ -86,6 +104,11 @@ class _Bench:
 def _plain() -> _Net:
     with stream(0, "init", 0):
         return _Net()
+
+
+def _build_arguments(component: Component[Any]) -> dict[str, float]:
+    spec = cast(RegularizerSpec, component.spec)
+    return {_DROP_PATH: getattr(component.params, spec.strength)} if spec.build_argument == _DROP_PATH else {}
 
 
 def _at(component: Component[Any], strength: float) -> Component[Any]:
@@ -118,7 +141,9 @@ def check_strength_zero_is_the_identity(component: Component[Any]) -> None:
         after = bench.model.get_parameter(name).grad
         assert after is not None and torch.equal(after, gradients[name]), f"before_step changes the gradient of {name}"
     groups = bench.regularizer.parameter_groups(bench.groups)
-    assert all(group["weight_decay"] == 0 and group["lr"] == 0.1 for group in groups), "the optimizer's groups change"
+    assert all(
+        group["weight_decay"] == 0 and group["lr"] == 0.1 and group.get("lr_scale", 1.0) == 1 for group in groups
+    ), "the optimizer's groups change"
     before = {name: value.clone() for name, value in bench.model.state_dict().items()}
     bench.regularizer.after_step(bench.model, 0, groups)
     assert all(torch.equal(value, before[name]) for name, value in bench.model.state_dict().items()), (
@@ -137,10 +162,11 @@ def check_keeps_every_parameter(component: Component[Any]) -> None:
 
 
 def check_deterministic_under_draws(component: Component[Any]) -> None:
-    """The same draws and streams give the same losses, and the global generator is left alone."""
+    """The same draws and streams give the same losses and gradients, and the global generator is left alone."""
     first, second = _Bench(_active(component)), _Bench(_active(component))
     before = torch.default_generator.get_state()
     assert torch.equal(first.losses(), second.losses()), "two passes with the same draws differ"
+    assert all(map(torch.equal, first.gradients(), second.gradients())), "two steps with the same draws differ"
     assert torch.equal(torch.default_generator.get_state(), before), "it draws from torch's global generator"
 
 
@@ -154,11 +180,12 @@ def check_inert_in_evaluation(component: Component[Any]) -> None:
 
 
 def check_loss_is_per_sample(component: Component[Any]) -> None:
-    """A loss of its own has one finite value per sample, for class indices and for soft targets."""
+    """A loss of its own has one finite value per sample, for class indices and, unless it needs them, for soft targets."""
     bench = _Bench(_active(component))
     logits = torch.linspace(-3, 3, 8 * CLASSES).view(8, CLASSES)
     soft = torch.full((8, CLASSES), 1 / CLASSES)
-    for targets in (bench.labels, soft):
+    needs_labels = cast(RegularizerSpec, component.spec).needs_labels
+    for targets in (bench.labels,) if needs_labels else (bench.labels, soft):
         loss = bench.regularizer.loss(logits, targets)
         assert loss is None or (tuple(loss.shape) == (8,) and bool(loss.isfinite().all())), (
             "loss must be finite and of shape (B,)"
@@ -168,7 +195,10 @@ def check_loss_is_per_sample(component: Component[Any]) -> None:
 def check_module_changes_are_counted(component: Component[Any]) -> None:
     """`apply_to_model` returns how many modules it changed, or None, and keeps the names of parameters."""
     bench = _Bench(_active(component))
-    assert bench.changed is None or bench.changed > 0, "it changed nothing in a network that has every place for it"
+    handed = cast(RegularizerSpec, component.spec).build_argument in (None, _DROP_PATH)
+    assert not handed or bench.changed is None or bench.changed > 0, (
+        "it changed nothing in a network that has every place for it"
+    )
     assert list(bench.model.state_dict()) == list(_plain().state_dict()), "names of parameters or buffers change"
 
 

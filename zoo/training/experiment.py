@@ -22,7 +22,7 @@ from zoo.training.device import choose_device, choose_precision
 from zoo.training.distributed import World
 from zoo.training.losses import SigmoidOutput
 from zoo.training.randomness import stream
-from zoo.training.regularizers import Regularizers
+from zoo.training.regularizers import Regularizers, build_arguments
 
 LARGE = 200_000_000
 DEFAULT_EPOCHS = 10
@@ -128,8 +128,9 @@ def build_model(
             hint="loss=cross-entropy, or data.classes=[…,…]",
         )
     outputs = 1 if recipe.loss == "bce" else classes
+    extra = build_arguments(recipe.architecture, recipe.regularizers)
     with stream(recipe.training.seed, "init", 0):
-        model = recipe.architecture.build(num_outputs=outputs, in_channels=channels, image_size=size)
+        model = recipe.architecture.build(num_outputs=outputs, in_channels=channels, image_size=size, **extra)
         if not isinstance(model, nn.Module):
             raise ComponentError(
                 f"{recipe.architecture!r} must build a torch.nn.Module, got {type(model).__name__} instead"
@@ -214,7 +215,7 @@ def build(
             f"{recipe.optimizer!r} must build a torch.optim.Optimizer, got {type(optimizer).__name__} instead"
         )
     for group in optimizer.param_groups:
-        group.setdefault("initial_lr", group["lr"])
+        group.setdefault("initial_lr", group["lr"] * group.get("lr_scale", 1.0))
     return Experiment(
         recipe=recipe,
         dataset=dataset,

@@ -8,6 +8,7 @@ so every device gives the same bits, and it needs no state: nothing has to be sa
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,6 +53,13 @@ def uniform(seed: int, stream: str, epoch: int, samples: Tensor, k: int = 1) -> 
     return _shift(bits(seed, stream, epoch, samples, k), 40).to(torch.float32) * 2.0**-24
 
 
+def normal(seed: int, stream: str, epoch: int, samples: Tensor, k: int = 1) -> Tensor:
+    """Return float32 `(n, k)` of standard normal draws (Box and Muller, 1958), within rounding the same on every device."""
+    words = bits(seed, stream, epoch, samples, k)
+    upper, lower = (part.to(torch.float32) * 2.0**-24 for part in (_shift(words, 40), words & ((1 << 24) - 1)))
+    return torch.sqrt(-2 * torch.log1p(-upper)) * torch.cos(2 * math.pi * lower)  # 1 - upper is never 0
+
+
 def order(seed: int, epoch: int, samples: Tensor) -> Tensor:
     """Return the positions 0 … n-1 in the order in which this epoch visits `samples` (int64 `(n,)`)."""
     return torch.argsort(bits(seed, "order", epoch, samples)[:, 0], stable=True)
@@ -66,7 +74,7 @@ def uniform_ids(seed: int, stream: str, round: int, ids: Sequence[str], k: int =
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """The draws of one batch: `uniform(name, k)` gives float32 `(B, k)` in [0, 1), one row per sample."""
+    """The draws of one batch, float32 `(B, k)`, one row per sample: `uniform(name, k)` in [0, 1), `normal(name, k)`."""
 
     seed: int
     epoch: int
@@ -74,6 +82,9 @@ class Draws:
 
     def uniform(self, name: str, k: int = 1) -> Tensor:
         return uniform(self.seed, name, self.epoch, self.samples, k)
+
+    def normal(self, name: str, k: int = 1) -> Tensor:
+        return normal(self.seed, name, self.epoch, self.samples, k)
 
 
 @contextmanager

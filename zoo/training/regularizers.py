@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -9,10 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from zoo.bases import Context, ParameterGroup, Regularizer
-from zoo.components import Component
+from zoo.components import Component, RegularizerSpec, import_object
 from zoo.errors import ComponentError
+from zoo.guard import guarded
 from zoo.training.losses import per_sample
 from zoo.training.randomness import Draws
+
+_LISTED = 4  # groups that are told one by one
 
 
 class Regularizers:
@@ -34,9 +38,13 @@ class Regularizers:
         regularizer.bind(self.context)
         changed = regularizer.apply_to_model(self.context.model)
         if changed == 0:
+            assert isinstance(component.spec, RegularizerSpec)
+            argument = component.spec.build_argument
             raise ComponentError(
                 f"regularizer {component.name!r} changed nothing in {type(self.context.model).__name__}",
-                possible="another place for it, or leave it out",
+                possible=f"an architecture that takes {argument} and has a use for it"
+                if argument
+                else "another place for it, or leave it out",
                 hint=f"regularizers.{component.name}=null   (leaves it out)",
             )
         if changed is not None:
@@ -53,7 +61,7 @@ class Regularizers:
             if sorted(n for g in groups for n, _ in g["params"]) != sorted(n for n, _ in trainable):
                 raise ComponentError(f"regularizer {name!r} lost or repeated parameters while grouping them")
             if groups != before:
-                self.changes.append((name, "; ".join(_describe(group) for group in groups)))
+                self.changes.append((name, _describe_all(groups)))
         return groups
 
     def sample_weights(self, labels: Tensor) -> Tensor | None:
@@ -107,6 +115,38 @@ class Regularizers:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, regularizer in self._named:
             regularizer.load_state_dict(state[name])
+
+
+def build_arguments(architecture: Component[Any], regularizers: Sequence[Component[Any]]) -> dict[str, Any]:
+    """Return what the regularizers hand to the architecture's factory: those of their build arguments that it accepts.
+
+    Nothing is handed over at strength 0. Raises ComponentError for a factory that cannot be imported.
+    """
+    wanted: dict[str, Any] = {}
+    for component in regularizers:
+        spec = component.spec
+        assert isinstance(spec, RegularizerSpec)
+        strength = getattr(component.params, spec.strength)
+        if spec.build_argument is not None and strength:
+            wanted[spec.build_argument] = strength
+    accepted = _keywords(architecture) if wanted else frozenset()
+    return {name: value for name, value in wanted.items() if name in accepted}
+
+
+def _keywords(component: Component[Any]) -> frozenset[str]:
+    with guarded(f"factory of {component!r}", ComponentError):
+        parameters = inspect.signature(import_object(component.spec.factory)).parameters
+    return frozenset(name for name, p in parameters.items() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD))
+
+
+def _describe_all(groups: Sequence[ParameterGroup]) -> str:
+    if len(groups) <= _LISTED:
+        return "; ".join(_describe(group) for group in groups)
+    ranges = []
+    for key in sorted({key for group in groups for key, value in group.items() if isinstance(value, (int, float))}):
+        values = [group[key] for group in groups if key in group]
+        ranges.append(f"{key} {min(values):g}" + (f" to {max(values):g}" if max(values) > min(values) else ""))
+    return f"{len(groups)} groups: {', '.join(ranges)}"
 
 
 def _describe(group: ParameterGroup) -> str:

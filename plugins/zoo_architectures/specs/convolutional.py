@@ -79,8 +79,8 @@ SPECS = [
     *(
         ArchitectureSpec(
             name=name,
-            factory=f"zoo_architectures.vgg:build_{name.replace('-', '_')}",
-            pretrained=f"zoo_architectures.curated:{name.replace('-', '_')}.pretrained",
+            factory=f"zoo_architectures.vgg:{name.replace('-', '_')}.build",
+            pretrained=f"zoo_architectures.vgg:{name.replace('-', '_')}.pretrained",
             summary=f"13 convolutions of 3×3{normed} (Simonyan and Zisserman, ICLR 2015)",
             params=VGG,
             family="cnn",

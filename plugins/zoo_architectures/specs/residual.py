@@ -28,8 +28,8 @@ SPECS = [
     *(
         ArchitectureSpec(
             name=f"resnet{layers}",
-            factory=f"zoo_architectures.residual:build_resnet{layers}",
-            pretrained=f"zoo_architectures.curated:resnet{layers}.pretrained",
+            factory=f"zoo_architectures.residual:resnet{layers}.build",
+            pretrained=f"zoo_architectures.residual:resnet{layers}.pretrained",
             summary=f"residual network of {layers} layers with {blocks} (He et al., CVPR 2016)",
             params=ResNet,
             family="cnn",
@@ -43,7 +43,7 @@ SPECS = [
     *(
         ArchitectureSpec(
             name=f"resnet{layers}",
-            factory=f"zoo_architectures.cifar_resnet:build_resnet{layers}",
+            factory=f"zoo_architectures.cifar_resnet:resnet{layers}.build",
             summary=f"residual network of {layers} layers for small images (He et al., CVPR 2016, 4.2)",
             params=CifarResNet,
             family="cnn",
