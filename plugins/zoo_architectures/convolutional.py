@@ -12,7 +12,7 @@ Size = tuple[int, int]
 
 
 class ConvNet(EmbeddingClassifier):
-    """Convolution 3×3, ReLU, max pooling 2, dense, ReLU, dropout, dense.
+    """Convolution 3×3, ReLU, max pooling 2, dense, ReLU, dense.
 
     Images above 28 px are pooled to maps of 14×14 before the dense layer, so that it does not grow with the image.
     """
@@ -29,7 +29,6 @@ class ConvNet(EmbeddingClassifier):
         self.flatten = nn.Flatten()
         self.hidden = nn.Linear(params.filters * height * width, params.hidden)
         self.hidden_relu = nn.ReLU()
-        self.dropout = Dropout(0.0, place="head")
         self.head = nn.Linear(params.hidden, num_outputs)
 
     def forward_features(self, x: Tensor) -> Tensor:
@@ -39,7 +38,7 @@ class ConvNet(EmbeddingClassifier):
 
     def embed(self, features: Tensor) -> Tensor:
         """Return the hidden layer's output `(B, hidden)`."""
-        embedding: Tensor = self.dropout(self.hidden_relu(self.hidden(self.flatten(features))))
+        embedding: Tensor = self.hidden_relu(self.hidden(self.flatten(features)))
         return embedding
 
 
@@ -64,7 +63,6 @@ class LeNet5(EmbeddingClassifier):
         self.flatten = nn.Flatten()
         self.dense1 = nn.Linear(16 * height * width, 120)
         self.dense2 = nn.Linear(120, 84)
-        self.dropout = Dropout(0.0, place="head")
         self.head = nn.Linear(84, num_outputs)
 
     def forward_features(self, x: Tensor) -> Tensor:
@@ -76,14 +74,14 @@ class LeNet5(EmbeddingClassifier):
     def embed(self, features: Tensor) -> Tensor:
         """Return the second dense layer's output `(B, 84)`."""
         hidden = self.act(self.dense1(self.flatten(features)))
-        embedding: Tensor = self.dropout(self.act(self.dense2(hidden)))
+        embedding: Tensor = self.act(self.dense2(hidden))
         return embedding
 
 
 class KerasCNN(EmbeddingClassifier):
     """Convolutions 32@3×3 and 64@3×3 without padding, max pooling 2, dense, dense.
 
-    The network of Keras's first MNIST example (mnist_cnn.py, 2015); its two dropouts stand where that has them. Images above 28 px
+    The network of Keras's first MNIST example (mnist_cnn.py, 2015), which drops after the pooling and before the last layer. Images above 28 px
     are pooled to maps of 12×12 before the dense layer.
     """
 
@@ -100,7 +98,6 @@ class KerasCNN(EmbeddingClassifier):
         self.pool_dropout = Dropout(0.0, place="body")
         self.flatten = nn.Flatten()
         self.hidden = nn.Linear(64 * height * width, params.hidden)
-        self.dropout = Dropout(0.0, place="head")
         self.head = nn.Linear(params.hidden, num_outputs)
 
     def forward_features(self, x: Tensor) -> Tensor:
@@ -111,7 +108,7 @@ class KerasCNN(EmbeddingClassifier):
 
     def embed(self, features: Tensor) -> Tensor:
         """Return the dense layer's output `(B, hidden)`."""
-        embedding: Tensor = self.dropout(self.relu(self.hidden(self.flatten(features))))
+        embedding: Tensor = self.relu(self.hidden(self.flatten(features)))
         return embedding
 
 

@@ -62,7 +62,7 @@ class ReNet(EmbeddingClassifier):
         sizes = (2 * hidden * height * width, *dense)
         self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.relu = nn.ReLU()
-        self.dropout = Dropout(0.0, place="head")
+        self.dropout = Dropout(0.0, place="body")
         self.head = nn.Linear(dense[-1], num_outputs)
 
     def forward_features(self, x: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ class ReNet(EmbeddingClassifier):
         """Return the last dense layer's output `(B, units)`."""
         hidden = torch.flatten(features, 1)
         for layer in self.dense:
-            hidden = self.dropout(self.relu(layer(hidden)))
+            hidden = self.relu(layer(self.dropout(hidden)))
         return hidden
 
 

@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel
 
 from zoo.bases import Context, Regularizer
+from zoo.training.freezing import is_pinned
 from zoo_regularizers import schemas
 
 _Tensors = list[Tensor] | tuple[Tensor, ...]
@@ -120,7 +121,7 @@ class StochasticWeightAveraging(_Averaging):
 
     def finalize(self, model: nn.Module, batches: Iterable[Tensor]) -> None:
         """Measure the running statistics of the averaged weights, with dropout off."""
-        norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+        norms = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.track_running_stats and not is_pinned(m)]
         if not self._updates or not norms:
             return
         momenta = [norm.momentum for norm in norms]

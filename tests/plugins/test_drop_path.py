@@ -14,7 +14,7 @@ import zoo
 from zoo.components import ArchitectureSpec, Component, NoParams, Provenance
 from zoo.errors import ComponentError
 from zoo.modules import DropPath
-from zoo.training.experiment import build_model
+from zoo.training.model import build_model
 from zoo.training.randomness import stream
 from zoo.training.regularizers import build_arguments
 

@@ -1,4 +1,4 @@
-"""Train a toy recipe, kill it at every event in turn, resume it, and compare every byte: kill_driver.py FOLDER
+"""Train a toy recipe, kill it at every event in turn, resume it, and compare every byte: kill_driver.py FOLDER TOY
 
 Children are forked from this one process, which has imported torch with one thread. Prints a JSON document.
 """
@@ -18,13 +18,16 @@ import torch.utils.tensorboard
 import zoo
 from zoo.training.session import Session
 
-TOY = (
+SMALL = (
     "architecture.filters=2",
     "architecture.hidden=8",
     "data.train_size=100",
     "training.epochs=2",
     "training.batch_size=25",
     "training.threads=1",
+)
+PLAIN = (
+    *SMALL,
     "training.checkpoint_every=3",
     "training.early_stopping={monitor: validation/loss, patience: 1}",
     "training.clip_norm=1",
@@ -36,6 +39,14 @@ TOY = (
     "balanced-sampling]",
     "augmentation={rotation: 10, shift: 0.1, zoom: 0.1, shear: 5, horizontal_flip: true}",
 )
+# A head chosen on validation trains on two views of cached embeddings; then everything is trained.
+FROZEN = (
+    *SMALL,
+    "training.epochs=3",
+    "freeze={stages: backbone, unfreeze_after: 2, views: 2, choose: true}",
+    "search={regularizers.weight-decay.strength: {choices: [0, 0.01]}}",
+)
+TOYS = {"plain": PLAIN, "frozen": FROZEN}
 
 
 def child(work: Callable[[], None]) -> int:
@@ -50,9 +61,12 @@ def child(work: Callable[[], None]) -> int:
     return os.waitpid(pid, 0)[1]
 
 
-def start(folder: Path, kill_at: int | None) -> Callable[[], None]:
+def start(folder: Path, toy: str, kill_at: int | None) -> Callable[[], None]:
     def work() -> None:
-        session = Session.start(zoo.resolve("conv-net-momentum", *TOY), catalog=zoo.catalog, run=folder, device="cpu")
+        os.environ["ZOO_CACHE"] = str(folder / "cache")
+        session = Session.start(
+            zoo.resolve("conv-net-momentum", *TOYS[toy]), catalog=zoo.catalog, run=folder, device="cpu"
+        )
         for number, event in enumerate(session.events()):
             (folder / "event").write_text(f"{number} {type(event).__name__} {getattr(event, 'step', '')}")
             if number == kill_at:
@@ -62,6 +76,7 @@ def start(folder: Path, kill_at: int | None) -> Callable[[], None]:
 
 
 def resume(folder: Path) -> None:
+    os.environ["ZOO_CACHE"] = str(folder / "cache")
     for _ in Session.resume(folder, catalog=zoo.catalog, device="cpu").events():
         pass
 
@@ -75,17 +90,17 @@ def bytes_of(folder: Path) -> dict[str, str]:
 
 
 def main() -> int:
-    root = Path(sys.argv[1])
+    root, toy = Path(sys.argv[1]), sys.argv[2]
     torch.set_num_threads(1)
     zoo.catalog.entries()
     whole = root / "whole"
-    start(whole, None)()  # here and not in a child, so that every child finds all modules imported
+    start(whole, toy, None)()  # here and not in a child, so that every child finds all modules imported
     last = int((whole / "event").read_text().split()[0])
     expected = bytes_of(whole)
     killed, differing = [], {}
     for number in range(last):
         folder = root / f"killed-{number}"
-        assert os.WTERMSIG(child(start(folder, number))) == signal.SIGKILL
+        assert os.WTERMSIG(child(start(folder, toy, number))) == signal.SIGKILL
         at = (folder / "event").read_text()
         assert child(lambda folder=folder: resume(folder)) == 0, at  # type: ignore[misc]
         killed.append(at)

@@ -10,7 +10,7 @@ from torch import nn
 
 from zoo.errors import ComponentError, RunError
 from zoo.training.checkpoint import Checkpoints, dumps, loads
-from zoo.training.experiment import restore_optimizer
+from zoo.training.optimizer import restore_optimizer
 
 
 def same(a: Any, b: Any) -> bool:

@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from zoo.training.events import EpochDone, Evaluating, Event, Started, StepDone
+from zoo.training.events import EpochDone, Evaluating, Event, Noted, Started, StepDone
 
 # Reading a tensor waits for the device, so figures are read, and the display drawn, at most four times per second.
 REFRESH_SECONDS = 0.25
@@ -85,6 +85,8 @@ class TrainingReport:
                 self._step(event)
             case Evaluating() if self._live is not None and self._due(event.done == event.total):
                 self._live.update(evaluating(event), refresh=True)
+            case Noted():
+                self.console.print(Text(event.text), soft_wrap=True)
             case EpochDone() if self._started is not None:
                 self.console.print(epoch_line(event, epochs(self._started), self._samples), soft_wrap=True)
                 self._reset()

@@ -37,6 +37,11 @@ class Split:
     def __len__(self) -> int:
         return len(self.samples)
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether `pixels` has been read, or something else was put in its place."""
+        return self._pixels is not None
+
     def pixels(self, size: tuple[int, int], workers: Workers) -> NDArray[Any]:
         """Return uint8 or float32 `(n, C, *size)`, read once and then kept. Raises DataError for files that do not decode."""
         if self._pixels is None:
@@ -87,12 +92,14 @@ def prepare(
     classes: Sequence[str] | None = None,
     size: tuple[int, int] | None = None,
     channels: int | None = None,
+    statistics: measures.Statistics | None = None,
     cut: bool = True,
 ) -> Dataset:
     """Return the source's data as the settings ask for it.
 
     `classes`, `size` and `channels` of an existing run are obeyed: other data is mapped to its classes by name. With
-    `cut=False` the splits stay as the source has them. Raises DataError, or UnknownNameError for a class.
+    `cut=False` the splits stay as the source has them. `statistics`, mean and deviation per colour channel, are taken where the
+    settings leave normalisation open. Raises DataError, or UnknownNameError for a class.
     """
     data = _with_channels(_built(source), channels)
     names, parts = partition.choose_classes(data, settings.classes, classes)
@@ -115,7 +122,10 @@ def prepare(
         for name, part in parts.items()
     }
     count = images.channels
-    mean, std = _normalization(settings, prepared, count, size, notes)
+    if statistics is not None and settings.normalization == "auto":
+        mean, std = (values if count == len(values) else (sum(values) / len(values),) * count for values in statistics)
+    else:
+        mean, std = _normalization(settings, prepared, count, size, notes)
     return Dataset(
         classes=names,
         splits=prepared,

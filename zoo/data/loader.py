@@ -68,7 +68,7 @@ class Loader:
         self._samples = torch.from_numpy(self.split.samples).to(self.device)
         self._stream: Stream | None = None
         images = self.split.images
-        if isinstance(images, FileImages) and not dataset.fits(memory_limit):
+        if isinstance(images, FileImages) and not self.split.in_memory and not dataset.fits(memory_limit):
             pin = self.device.type == "cuda"
             count = count_workers(workers, len(self.split))
             self._stream = Stream(images, dataset.size, workers=count, pin_memory=pin)

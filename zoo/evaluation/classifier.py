@@ -17,7 +17,7 @@ from zoo.errors import ImageError, ZooError
 from zoo.evaluation import tta as augmented
 from zoo.recipe import Recipe
 from zoo.training.device import choose_device, choose_precision
-from zoo.training.experiment import autocast, build_model, with_head
+from zoo.training.model import autocast, build_model, with_head
 from zoo.training.run import Run, find_run
 from zoo.training.session import stored_recipe
 

@@ -184,8 +184,17 @@ class _Resolver:
             self._check_regularizers(parts["regularizers"])
         if parts["acquisition"] not in (BAD, None) and parts["architecture"] is not BAD:
             self._check_acquisition(parts["acquisition"], parts["architecture"])
+        if isinstance(parts["freeze"], Freeze):
+            self._check_freeze(parts["freeze"], parts["search"])
         if parts["search"] is not BAD:
             self._check_search(parts["search"])
+
+    def _check_freeze(self, freeze: Freeze, search: dict[str, Range]) -> None:
+        for name in ("views", "choose"):
+            if getattr(freeze, name) and freeze.stages != "backbone":
+                self._report(f"freeze.{name}", f"freeze.{name} needs the whole backbone frozen: stages backbone")
+        if freeze.choose and search is not BAD and not any(values.choices for values in search.values()):
+            self._report("freeze.choose", "freeze.choose needs choices: search: {SETTING: {choices: […]}}")
 
     def _check_regularizers(self, regularizers: tuple[Component[Any], ...]) -> None:
         for first, second in combinations(regularizers, 2):

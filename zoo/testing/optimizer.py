@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from zoo.components import Component, OptimizerSpec
 from zoo.training.checkpoint import dumps, loads
-from zoo.training.experiment import restore_optimizer
+from zoo.training.optimizer import restore_optimizer
 from zoo.training.randomness import stream
 
 

@@ -18,6 +18,7 @@ from zoo.recipe import Recipe
 from zoo.training import checkpoint
 from zoo.training.device import repeatable
 from zoo.training.experiment import Experiment, build
+from zoo.training.features import Views
 from zoo.training.loop import optimize, set_mode
 from zoo.training.progress import Progress
 
@@ -58,8 +59,7 @@ def dry_run(recipe: Recipe, *, device: str = "auto") -> DryRun:
         evaluation = _evaluate(x)
         loss = float(progress.loss) / progress.seen
         size = _save_and_restore(x, progress)
-    x.train.close()
-    x.validation.close()
+    x.close()
     epochs = math.ceil(x.total_steps / x.steps_per_epoch)
     return DryRun(
         recipe=recipe.name,
@@ -93,7 +93,7 @@ def _train(x: Experiment, progress: Progress, *, decodes: bool) -> float:
     return seconds
 
 
-def _endless(loader: Loader, seed: int) -> Iterator[Batch]:
+def _endless(loader: Loader | Views, seed: int) -> Iterator[Batch]:
     epoch = 0
     while True:
         yield from loader.training(seed, epoch)

@@ -59,6 +59,13 @@ class Evaluating:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """Something was decided, in words."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EpochDone:
     """Epoch number `epoch` (from 1) is trained and validated. `metrics` has names like `train/loss`; `timings` are
     seconds, images per second and bytes."""
@@ -85,4 +92,4 @@ class Finished:
     summary: Mapping[str, Any]
 
 
-Event = Started | StepDone | Evaluating | EpochDone | Saved | Finished
+Event = Started | StepDone | Evaluating | Noted | EpochDone | Saved | Finished

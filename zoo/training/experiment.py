@@ -2,38 +2,39 @@
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from zoo.bases import Context
 from zoo.components import ArchitectureSpec, OptimizerSpec
 from zoo.data.augment import Preprocess
 from zoo.data.dataset import Dataset, prepare
 from zoo.data.loader import Loader
-from zoo.errors import ComponentError
-from zoo.guard import guarded
 from zoo.recipe import Recipe
 from zoo.training.device import choose_device, choose_precision
 from zoo.training.distributed import World
-from zoo.training.losses import SigmoidOutput
-from zoo.training.randomness import stream
-from zoo.training.regularizers import Regularizers, build_arguments
+from zoo.training.events import Evaluating
+from zoo.training.features import Embedder, Head, Inputs, Views, usable
+from zoo.training.freezing import Frozen
+from zoo.training.model import autocast, build_model, fill, size_note, with_head, wrapped
+from zoo.training.optimizer import build_optimizer, restore_optimizer
+from zoo.training.regularizers import Regularizers
 
-LARGE = 200_000_000
 DEFAULT_EPOCHS = 10
 
 
 @dataclass
 class Experiment:
-    """Everything one training needs. `network` is what the training forward calls: `model` with its wrappers."""
+    """Everything one training needs. `network` is what the training forward calls: `model` with its wrappers.
+
+    `inputs` are the images, or the embeddings of a frozen backbone in their place: then `network` is the classifier alone.
+    """
 
     recipe: Recipe
-    dataset: Dataset
     device: torch.device
     precision: str
     world: World
@@ -41,10 +42,26 @@ class Experiment:
     network: nn.Module
     optimizer: torch.optim.Optimizer
     regularizers: Regularizers
-    preprocess: Preprocess
-    train: Loader
-    validation: Loader
+    images: Inputs
+    inputs: Inputs
+    frozen: Frozen | None
     notes: tuple[str, ...]
+
+    @property
+    def dataset(self) -> Dataset:
+        return self.images.dataset
+
+    @property
+    def preprocess(self) -> Preprocess:
+        return self.inputs.preprocess
+
+    @property
+    def train(self) -> Loader | Views:
+        return self.inputs.train
+
+    @property
+    def validation(self) -> Loader:
+        return self.inputs.validation
 
     @property
     def steps_per_epoch(self) -> int:
@@ -67,14 +84,44 @@ class Experiment:
         self.world.share(self.model.buffers())  # each process has its own, and the leader's are saved
         evaluated = self.regularizers.evaluation_model(self.model)
         self.regularizers.finalize(
-            evaluated, lambda: (self.preprocess.evaluate(batch.images) for batch in self.train.evaluation())
+            evaluated, lambda: (self.images.preprocess.evaluate(b.images) for b in self.images.train.evaluation())
         )
         if evaluated is not self.model:
             self.world.share(evaluated.buffers())
 
-    def evaluation_network(self) -> nn.Module:
-        """Return the model to evaluate, with logits `(B, number of classes)`."""
-        return with_head(self.regularizers.evaluation_model(self.model), self.recipe)
+    def evaluation_network(self, *, images: bool = False) -> nn.Module:
+        """Return the model to evaluate, with logits `(B, number of classes)`; with `images`, for these whatever the inputs are."""
+        model = self.regularizers.evaluation_model(self.model)
+        return with_head(model if images or self.inputs is self.images else Head(model), self.recipe)
+
+    def begin_epoch(self, epoch: int) -> Generator[Evaluating]:
+        """Thaw what is to be trained from this epoch on, or put embeddings in place of images; yields progress."""
+        freeze = self.recipe.freeze
+        if self.frozen is None or freeze is None:
+            return
+        if freeze.unfreeze_after is not None and epoch >= freeze.unfreeze_after:
+            self.thaw()
+        elif self.inputs is self.images and usable(freeze, self.preprocess, self.regularizers):
+            embedder = Embedder(self.recipe, self.model, self.images, self.device, self.precision, self.world)
+            self.inputs = yield from embedder.inputs()
+            self.network = wrapped(with_head(Head(self.model), self.recipe), self.recipe, self.device, self.world)
+
+    def thaw(self) -> None:
+        """Train everything from now on, what was frozen at a lower rate; the optimizer begins anew."""
+        assert self.frozen is not None and self.recipe.freeze is not None
+        self.frozen.release(self.model, self.regularizers.evaluation_model(self.model))
+        names, self.frozen = self.frozen.names, None
+        self.inputs = self.images
+        self.network = wrapped(with_head(self.model, self.recipe), self.recipe, self.device, self.world)
+        self.optimizer = build_optimizer(
+            self.recipe, self.regularizers.parameter_groups(names, self.recipe.freeze.lr_scale)
+        )
+
+    def close(self) -> None:
+        """End the processes that decode."""
+        for inputs in (self.images, self.inputs):
+            inputs.train.close()
+            inputs.validation.close()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of model, optimizer and regularizers; `evaluation` only where other weights are evaluated."""
@@ -82,6 +129,7 @@ class Experiment:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "regularizers": self.regularizers.state_dict(),
+            "frozen": self.frozen is not None,
         }
         evaluated = self.regularizers.evaluation_model(self.model)
         if evaluated is not self.model:
@@ -90,6 +138,8 @@ class Experiment:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back what `state_dict` returned, bit by bit."""
+        if self.frozen is not None and not state["frozen"]:
+            self.thaw()
         self.model.load_state_dict(state["model"])
         restore_optimizer(self.optimizer, state["optimizer"])
         self.regularizers.load_state_dict(state["regularizers"])
@@ -98,96 +148,50 @@ class Experiment:
             evaluated.load_state_dict(state["evaluation"])
 
 
-def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """Return the context in which a forward pass of this precision runs."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-
-
-def with_head(model: nn.Module, recipe: Recipe) -> nn.Module:
-    """Return the model with one logit per class at its end."""
-    return SigmoidOutput(model) if recipe.loss == "bce" else model
-
-
 def total_steps(recipe: Recipe, steps_per_epoch: int) -> int:
     """Return how many optimizer steps the recipe asks for."""
     training = recipe.training
     return training.steps or (training.epochs or DEFAULT_EPOCHS) * steps_per_epoch
 
 
-def build_model(
-    recipe: Recipe, *, classes: int, channels: int, size: tuple[int, int], device: torch.device
-) -> nn.Module:
-    """Return the recipe's architecture with seeded weights on the device.
-
-    Raises ComponentError when it does not accept images of `(channels, *size)` or gives other than one output per class.
-    """
-    if recipe.loss == "bce" and classes != 2:
-        raise ComponentError(
-            f"loss bce needs two classes, and the data has {classes}",
-            possible="loss: cross-entropy, or two classes",
-            hint="loss=cross-entropy, or data.classes=[…,…]",
-        )
-    outputs = 1 if recipe.loss == "bce" else classes
-    extra = build_arguments(recipe.architecture, recipe.regularizers)
-    with stream(recipe.training.seed, "init", 0):
-        model = recipe.architecture.build(num_outputs=outputs, in_channels=channels, image_size=size, **extra)
-        if not isinstance(model, nn.Module):
-            raise ComponentError(
-                f"{recipe.architecture!r} must build a torch.nn.Module, got {type(model).__name__} instead"
-            )
-        label = f"{recipe.architecture!r} on images of {channels}×{size[0]}×{size[1]}"
-        with guarded(label, ComponentError), torch.inference_mode():
-            shape = tuple(model.eval()(torch.zeros(2, channels, *size)).shape)
-    if shape != (2, outputs):
-        raise ComponentError(f"{label} must give logits of shape (2, {outputs}), got {shape} instead")
-    memory = torch.channels_last if recipe.training.channels_last else torch.preserve_format
-    return model.to(device).to(memory_format=memory)
-
-
-def restore_optimizer(optimizer: torch.optim.Optimizer, saved: dict[str, Any]) -> None:
-    """Put a saved state in place, keeping dtypes; `Optimizer.load_state_dict` would cast them to the parameters'."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    for group, values in zip(optimizer.param_groups, saved["param_groups"], strict=True):
-        group.update({key: value for key, value in values.items() if key not in {"params", "param_names"}})
-    optimizer.state.clear()
-    for index, values in saved["state"].items():
-        parameter = parameters[index]
-        optimizer.state[parameter] = {key: _placed(value, parameter) for key, value in values.items()}
-
-
-def _placed(value: Any, parameter: torch.Tensor) -> Any:
-    if not isinstance(value, torch.Tensor):
-        return value
-    if value.shape == parameter.shape:
-        return torch.empty_like(parameter, dtype=value.dtype).copy_(value)
-    # torch keeps scalar step counts on the CPU; anything else belongs beside the parameter.
-    return value.clone() if value.ndim == 0 else value.to(parameter.device)
-
-
 def prepare_data(recipe: Recipe) -> Dataset:
-    """Return the recipe's data with splits cut and sizes chosen."""
+    """Return the recipe's data with splits cut and sizes chosen; with weights, of the size and normalisation that these are for."""
     spec = recipe.architecture.spec
     assert isinstance(spec, ArchitectureSpec)
     facts = spec.facts(recipe.architecture.params)
+    published = spec.published(recipe.architecture.params) if recipe.weights is not None else None
     return prepare(
         recipe.data,
         recipe.source,
         min_size=facts.min_size,
-        preferred_size=facts.preferred_size,
+        preferred_size=facts.preferred_size if published is None else published.image_size,
         architecture=recipe.architecture.name,
+        statistics=None if published is None else (published.mean, published.std),
     )
 
 
 def build(
-    recipe: Recipe, *, device: str = "auto", world: World | None = None, dataset: Dataset | None = None
+    recipe: Recipe,
+    *,
+    device: str = "auto",
+    world: World | None = None,
+    dataset: Dataset | None = None,
+    fresh: bool = True,
 ) -> Experiment:
-    """Return the experiment of a recipe; reads and checks the data, builds everything, trains nothing."""
+    """Return the experiment of a recipe; reads and checks the data, builds everything, trains nothing.
+
+    Unless `fresh`, weights from elsewhere are not read: a checkpoint will take their place.
+    """
     place = choose_device(device)
     world = world or World.current(place)
-    precision = choose_precision(recipe.training.precision, place)
     dataset = dataset or prepare_data(recipe)
-    classes = len(dataset.classes)
-    model = build_model(recipe, classes=classes, channels=dataset.channels, size=dataset.size, device=place)
+    model = build_model(
+        recipe, classes=len(dataset.classes), channels=dataset.channels, size=dataset.size, device=place
+    )
+    notes = [*recipe.notes, *dataset.notes, *size_note(recipe, model)]
+    if fresh and recipe.weights is not None:
+        notes += fill(model, recipe)
+    frozen = None if recipe.freeze is None else Frozen(model, recipe.freeze, recipe.architecture.name)
     train, validation = (
         loader(dataset, split, recipe, place, world, size)
         for split, size in (
@@ -195,41 +199,56 @@ def build(
             ("validation", recipe.training.evaluation_batch_size),
         )
     )
+    preprocess = Preprocess(dataset.mean, dataset.std, recipe.augmentation, device=place)
+    images = Inputs(dataset, preprocess, train, validation)
+    regularizers = Regularizers(recipe.regularizers, _context(recipe, model, images))
+    return Experiment(
+        recipe=recipe,
+        device=place,
+        precision=choose_precision(recipe.training.precision, place),
+        world=world,
+        model=model,
+        network=wrapped(with_head(model, recipe), recipe, place, world),
+        optimizer=build_optimizer(recipe, regularizers.parameter_groups()),
+        regularizers=regularizers,
+        images=images,
+        inputs=images,
+        frozen=frozen,
+        notes=tuple(notes),
+    )
+
+
+def with_recipe(x: Experiment, recipe: Recipe, model: nn.Module) -> Experiment:
+    """Return the experiment with a model that is its own or a copy of it, and all else of a recipe that differs in settings.
+
+    The data, the architecture and what is frozen must be the same.
+    """
+    regularizers = Regularizers(recipe.regularizers, _context(recipe, model, x.images))
+    network = model if x.inputs is x.images else Head(model)
+    return replace(
+        x,
+        recipe=recipe,
+        model=model,
+        network=wrapped(with_head(network, recipe), recipe, x.device, x.world),
+        optimizer=build_optimizer(recipe, regularizers.parameter_groups()),
+        regularizers=regularizers,
+    )
+
+
+def _context(recipe: Recipe, model: nn.Module, images: Inputs) -> Context:
     spec = recipe.optimizer.spec
     assert isinstance(spec, OptimizerSpec)
-    labels = torch.from_numpy(dataset.splits["train"].labels)
-    context = Context(
+    classes = len(images.dataset.classes)
+    labels = torch.from_numpy(images.dataset.splits["train"].labels)
+    return Context(
         model=model,
         num_classes=classes,
         class_counts=torch.bincount(labels, minlength=classes).tolist(),
         train_size=len(labels),
-        steps_per_epoch=train.batches_per_epoch,
-        total_steps=total_steps(recipe, train.batches_per_epoch),
+        steps_per_epoch=images.train.batches_per_epoch,
+        total_steps=total_steps(recipe, images.train.batches_per_epoch),
         loss=recipe.loss,
         weight_decay=spec.weight_decay,
-    )
-    regularizers = Regularizers(recipe.regularizers, context)
-    optimizer = recipe.optimizer.build(regularizers.parameter_groups())
-    if not isinstance(optimizer, torch.optim.Optimizer):
-        raise ComponentError(
-            f"{recipe.optimizer!r} must build a torch.optim.Optimizer, got {type(optimizer).__name__} instead"
-        )
-    for group in optimizer.param_groups:
-        group.setdefault("initial_lr", group["lr"] * group.get("lr_scale", 1.0))
-    return Experiment(
-        recipe=recipe,
-        dataset=dataset,
-        device=place,
-        precision=precision,
-        world=world,
-        model=model,
-        network=_wrapped(with_head(model, recipe), recipe, place, world),
-        optimizer=optimizer,
-        regularizers=regularizers,
-        preprocess=Preprocess(dataset.mean, dataset.std, recipe.augmentation, device=place),
-        train=train,
-        validation=validation,
-        notes=(*recipe.notes, *dataset.notes, *_size_note(recipe, model)),
     )
 
 
@@ -245,20 +264,3 @@ def loader(dataset: Dataset, split: str, recipe: Recipe, device: torch.device, w
         rank=world.rank,
         world=world.size,
     )
-
-
-def _wrapped(network: nn.Module, recipe: Recipe, device: torch.device, world: World) -> nn.Module:
-    if recipe.training.compile:
-        network = cast(nn.Module, torch.compile(network))
-    if world.size > 1:
-        network = DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
-    return network
-
-
-def _size_note(recipe: Recipe, model: nn.Module) -> list[str]:
-    count = sum(p.numel() for p in model.parameters())
-    if count <= LARGE:
-        return []
-    return [
-        f"{recipe.architecture.name} has {count / 1e6:,.0f} million weights at this image size ({math.ceil(count * 12 / 2**30)} GiB to train)"
-    ]

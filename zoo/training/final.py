@@ -22,11 +22,11 @@ def evaluate_split(x: Experiment, run: Run, split: str) -> Generator[Evaluating,
     if split == "test" and x.world.leads:
         run.record_access(split, "end of training", len(x.dataset.splits[split]))
     size = x.recipe.training.evaluation_batch_size
-    batches = x.validation if split == "validation" else loader(x.dataset, split, x.recipe, x.device, x.world, size)
+    batches = loader(x.dataset, split, x.recipe, x.device, x.world, size) if split == "test" else x.images.validation
     predictions = yield from predict(
-        x.evaluation_network(),
+        x.evaluation_network(images=True),
         batches,
-        x.preprocess,
+        x.images.preprocess,
         split=split,
         device=x.device,
         precision=x.precision,

@@ -33,6 +33,7 @@ def fit(x: Experiment, progress: Progress) -> Iterator[Event]:
     """
     weights = x.regularizers.sample_weights(torch.from_numpy(x.dataset.splits["train"].labels))
     while progress.epoch < math.ceil(x.total_steps / x.steps_per_epoch) and not progress.stopped:
+        yield from x.begin_epoch(progress.epoch)
         began = time.perf_counter()
         start = progress.step - progress.epoch * x.steps_per_epoch
         left = min(x.total_steps, (progress.epoch + 1) * x.steps_per_epoch) - progress.step

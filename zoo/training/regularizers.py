@@ -51,10 +51,22 @@ class Regularizers:
             self.changes.append((component.name, f"changed {changed} module{'s' * (changed != 1)}"))
         return regularizer
 
-    def parameter_groups(self) -> list[ParameterGroup]:
-        """Return the optimizer's groups: all trainable parameters, as each regularizer splits or changes them."""
+    @property
+    def change_batches(self) -> bool:
+        """Whether a regularizer looks at images or targets of a batch."""
+        return any(type(regularizer).on_batch is not Regularizer.on_batch for _, regularizer in self._named)
+
+    def parameter_groups(self, scaled: frozenset[str] = frozenset(), scale: float = 1.0) -> list[ParameterGroup]:
+        """Return the optimizer's groups: all trainable parameters, as each regularizer splits or changes them.
+
+        Those named in `scaled` begin in a group of their own, whose rate is multiplied by `scale`.
+        """
         trainable = [(name, p) for name, p in self.context.model.named_parameters() if p.requires_grad]
-        groups: list[ParameterGroup] = [{"params": trainable, "weight_decay": 0.0}]
+        groups: list[ParameterGroup] = [
+            {"params": [(n, p) for n, p in trainable if n not in scaled], "weight_decay": 0.0},
+            {"params": [(n, p) for n, p in trainable if n in scaled], "weight_decay": 0.0, "lr_scale": scale},
+        ]
+        groups = [group for group in groups if group["params"]]
         for name, regularizer in self._named:
             before = [dict(group) for group in groups]
             groups = [group for group in regularizer.parameter_groups(groups) if group["params"]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,10 @@ from zoo.errors import Interrupted, RunError, RunLockedError, ZooError
 from zoo.plugins import Catalog
 from zoo.recipe import Recipe
 from zoo.registry import Registry, absolute_paths, recipe_document
+from zoo.training.choosing import choose
 from zoo.training.device import Inexact, available_devices, repeatable
-from zoo.training.events import EpochDone, Evaluating, Event, Finished, Saved, Started, StepDone
-from zoo.training.experiment import Experiment, build
+from zoo.training.events import EpochDone, Evaluating, Event, Finished, Noted, Saved, Started, StepDone
+from zoo.training.experiment import Experiment, build, with_recipe
 from zoo.training.final import evaluate_split
 from zoo.training.loop import fit
 from zoo.training.manifest import describe, drift, environment
@@ -79,7 +80,7 @@ class Session:
         threads = int(before["threads"])
         if device == "auto" and (began_on := before["device"].split()[0]) in available_devices():
             device = began_on
-        session = cls(here, build(recipe, device=device), catalog, threads)
+        session = cls(here, build(recipe, device=device, fresh=False), catalog, threads)
         if list(session.experiment.dataset.classes) != manifest["classes"]:
             raise RunError(
                 f"the data of {here.path} has other classes now: {', '.join(session.experiment.dataset.classes)}",
@@ -92,7 +93,8 @@ class Session:
             )
         index = here.checkpoints.index()
         notes: list[str] = []
-        if index.last is not None:
+        chooses = session.experiment.recipe.freeze is not None and session.experiment.recipe.freeze.choose
+        if index.last is not None and not (chooses and index.last.step == 0):
             state, notes = here.checkpoints.load_last()
             session.experiment.load_state_dict(state)
             session.progress.load_state_dict(state["progress"])
@@ -122,8 +124,7 @@ class Session:
                 self._status("failed", f"{type(error).__name__}: {error}")
                 raise
             finally:
-                self.experiment.train.close()
-                self.experiment.validation.close()
+                self.experiment.close()
 
     def _events(self, caught: Callable[[], int]) -> Iterator[Event]:
         x, progress = self.experiment, self.progress
@@ -142,6 +143,8 @@ class Session:
         yield self._started()
         if last is None:
             yield self._save(best=False)
+        if x.recipe.freeze is not None and x.recipe.freeze.choose and progress.step == 0:
+            x = yield from self._choose(caught)
         began = time.monotonic()
         for event in fit(x, progress):
             yield event
@@ -155,6 +158,26 @@ class Session:
                 self._stop_if(signum)
         self._seconds = time.monotonic() - began
         yield from self._finish(caught)
+
+    def _choose(self, caught: Callable[[], int]) -> Generator[Event, None, Experiment]:
+        """Choose settings of the head on validation, and return the experiment that has them; a stop begins the choice anew."""
+        choice = choose(self.experiment)
+        while True:
+            try:
+                event = next(choice)
+            except StopIteration as end:
+                recipe, note = end.value
+                break
+            yield event
+            self._stop_if(self.experiment.world.max(caught(), self.experiment.device))
+        self.experiment = with_recipe(self.experiment, recipe, self.experiment.model)
+        self.notes = (*self.notes, note)
+        yield Noted(text=note)
+        yield self._save(best=False)
+        if self.experiment.world.leads:  # after the checkpoint: until then the choice is made anew
+            storage.write_text(self.run.path / "recipe.yaml", recipe_document(recipe))
+            storage.write_json(self.run.path / "manifest.json", {**self.run.manifest, "notes": list(self.notes)})
+        return self.experiment
 
     def _due(self, event: StepDone | Evaluating, caught: Callable[[], int]) -> tuple[bool, int]:
         """Return whether to save now, and the signal to stop for or 0; all processes agree."""

@@ -1,0 +1,76 @@
+"""Settings of a head chosen on validation before a run: every combination of the search block's choices trains one."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Generator, Mapping
+from itertools import product
+from typing import Any
+
+from msgspec.structs import replace
+
+from zoo.recipe import Recipe, with_setting
+from zoo.training.events import EpochDone, Evaluating
+from zoo.training.experiment import Experiment, with_recipe
+from zoo.training.loop import fit
+from zoo.training.progress import Progress, improves, monitored
+
+Values = dict[str, Any]
+
+
+def combinations(recipe: Recipe) -> list[Values]:
+    """Return every combination of the choices of the recipe's search block."""
+    choices = {path: values.choices for path, values in recipe.search.items() if values.choices}
+    return [dict(zip(choices, values, strict=True)) for values in product(*choices.values())]
+
+
+def choose(x: Experiment) -> Generator[Evaluating, None, tuple[Recipe, str]]:
+    """Train a head for each combination; yield progress, and return the recipe with the best and what was seen in words.
+
+    The best is the one whose best epoch is best by the metric that the recipe keeps the best epoch by; ties go to the lower loss
+    on validation, then to the earlier combination. Test is not read.
+    """
+    yield from x.begin_epoch(0)  # the embeddings, which all heads share
+    found: list[tuple[float, float, Values]] = []
+    candidates = combinations(x.recipe)
+    for done, values in enumerate(candidates):
+        yield Evaluating(split="heads to choose from", done=done, total=len(candidates))
+        found.append((*_trained(x, _short(_with(x.recipe, values))), values))
+    metric = monitored(x.recipe)
+    sign = 1.0 if improves(metric, 1.0, 0.0) else -1.0
+    _, _, best = min(found, key=lambda row: (-sign * row[0], row[1]))
+    seen = "; ".join(f"{_words(values)}: {value:.4g}" for value, _, values in found)
+    recipe = _with(x.recipe, best)
+    assert recipe.freeze is not None
+    recipe = replace(recipe, freeze=replace(recipe.freeze, choose=False))
+    return recipe, f"{_words(best)} chosen by {metric} ({seen})"
+
+
+def _trained(x: Experiment, recipe: Recipe) -> tuple[float, float]:
+    """Return the best value of the monitored metric, and the validation loss of that epoch."""
+    metric = monitored(recipe)
+    best: Mapping[str, float] | None = None
+    for event in fit(with_recipe(x, recipe, copy.deepcopy(x.model)), Progress(x.device)):
+        if isinstance(event, EpochDone) and event.best:
+            best = event.metrics
+    assert best is not None
+    return best[metric], best["validation/loss"]
+
+
+def _short(recipe: Recipe) -> Recipe:
+    """Return the recipe of the head alone: it ends where everything would be trained."""
+    freeze = recipe.freeze
+    if freeze is None or freeze.unfreeze_after is None:
+        return recipe
+    training = replace(recipe.training, epochs=freeze.unfreeze_after, steps=None)
+    return replace(recipe, freeze=replace(freeze, unfreeze_after=None), training=training)
+
+
+def _with(recipe: Recipe, values: Values) -> Recipe:
+    for path, value in values.items():
+        recipe = with_setting(recipe, path, value)
+    return recipe
+
+
+def _words(values: Values) -> str:
+    return ", ".join(f"{path} {value}" for path, value in values.items())
