@@ -38,6 +38,7 @@ class Study:
     settings: tuple[str, ...] = ()
 
 
+WEIGHTS = "weights="  # the file is that of --weights
 CUT = ("data.validation_fraction=0.08333333333333333", "training.threads=1")
 STUDIES = {
     "mnist-lenet5": Study("lenet5-adamw", "mnist.npz", 0.989, CUT),
@@ -45,6 +46,7 @@ STUDIES = {
     "mnist-row-lstm": Study("row-lstm-adamw", "mnist.npz", 0.985, CUT),
     "mnist-row-bilstm": Study("row-bilstm-adamw", "mnist.npz", 0.987, CUT),
     "mnist-renet": Study("renet-adamw", "mnist.npz", 0.990, CUT),
+    "clothing-photos-transfer": Study("photos-transfer", "clothing", 0.88, (WEIGHTS, "training.threads=1")),
 }
 
 
@@ -52,6 +54,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("studies", nargs="*", metavar="STUDY", help=", ".join(STUDIES))
     parser.add_argument("--data", type=Path, help="folder of the data sets")
+    parser.add_argument("--weights", type=Path, help="safetensors of tf_efficientnet_lite0, for the photos")
     parser.add_argument("--work", type=Path, default=Path("runs/accuracy"), help="folder of the runs")
     parser.add_argument("--report", action="store_true", help="train nothing")
     arguments = parser.parse_args()
@@ -63,15 +66,16 @@ def main() -> int:
             parser.error("--data is needed to train")
         for seed in SEEDS:
             for name in chosen:
-                train(name, seed, arguments.data, arguments.work)
+                train(name, seed, arguments)
     (RESULTS / "accuracy.md").write_text(page(results()), encoding="utf-8")
     return 0 if all(met(name, results()) is not False for name in chosen) else 1
 
 
-def train(name: str, seed: int, data: Path, work: Path) -> None:
+def train(name: str, seed: int, arguments: argparse.Namespace) -> None:
     """Train one seed of a study unless its result is there, and append the result."""
-    study = STUDIES[name]
-    recipe = zoo.resolve(study.recipe, *study.settings, f"training.seed={seed}", data=str(data / study.data))
+    study, data, work = STUDIES[name], arguments.data, arguments.work
+    settings = [f"{WEIGHTS}{arguments.weights}" if setting == WEIGHTS else setting for setting in study.settings]
+    recipe = zoo.resolve(study.recipe, *settings, f"training.seed={seed}", data=str(data / study.data))
     key = fingerprint(recipe)
     if any(row["key"] == key for row in results()):
         return
@@ -112,7 +116,9 @@ def fingerprint(recipe: zoo.Recipe) -> str:
     """Return a digest of everything that the result depends on but the place of the data."""
     entry = recipe.to_dict()
     entry["data"] = {**entry["data"], "path": Path(entry["data"]["path"]).name}
-    for block in ("acquisition", "search", "target"):
+    if recipe.weights is not None:
+        entry["weights"] = Path(recipe.weights).name
+    for block in ("acquisition", "search" * (recipe.freeze is None), "target"):
         entry.pop(block, None)
     return hashlib.blake2b(json.dumps(entry, sort_keys=True).encode(), digest_size=8).hexdigest()
 
