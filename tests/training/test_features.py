@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import zoo
+from zoo.training import features
+from zoo.training.events import Evaluating
+from zoo.training.experiment import Experiment, build
+from zoo.training.randomness import Draws
+
+SETTINGS = ("data.train_size=60", "training.batch_size=20", "training.threads=1", "regularizers=[]", "freeze=backbone")
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache/embeddings"
+
+
+def begun(*settings: str) -> tuple[Experiment, list[Evaluating]]:
+    """Return an experiment at its first epoch, and what it said on the way there."""
+    x = build(zoo.resolve("conv-net-momentum", *SETTINGS, "augmentation=null", *settings), device="cpu")
+    return x, list(x.begin_epoch(0))
+
+
+def test_embeddings_are_what_the_classifier_reads_of_each_sample() -> None:
+    x, events = begun()
+    split = x.images.dataset.splits["train"]
+    pixels = torch.from_numpy(split.pixels((8, 8), 0))
+    with torch.no_grad():
+        expected = x.model.eval().forward_head(
+            x.model.forward_features(x.images.preprocess.evaluate(pixels)), pre_logits=True
+        )  # type: ignore[operator]
+    for batch in x.train.training(3, 5):
+        rows = [int(np.flatnonzero(split.samples == sample)[0]) for sample in batch.samples.tolist()]
+        assert torch.allclose(batch.images[:, :, 0, 0], expected[rows], atol=1e-6)
+        assert batch.labels.tolist() == split.labels[rows].tolist()
+    assert [(event.split, event.done, event.total) for event in events if event.done == event.total] == [
+        ("embeddings of train", 60, 60),
+        ("embeddings of validation", 360, 360),
+    ]
+
+
+def test_they_are_computed_once_and_found_by_the_next_run(cache: Path) -> None:
+    _, events = begun()
+    files = sorted(cache.iterdir())
+    assert events and len(files) == 2
+    again, silent = begun("optimizer.lr=0.01", "training.batch_size=30", "training.epochs=3")
+    assert silent == [] and sorted(cache.iterdir()) == files
+    assert again.inputs is not again.images
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["training.seed=1"],  # other weights
+        ["architecture.hidden=512"],
+        ["data.image_size=10"],
+        ["data.normalization={mean: [0.2], std: [0.5]}"],
+        ["data.train_size=59"],
+        ["freeze.views=1", "augmentation={shift: 0.1}"],
+    ],
+)
+def test_whatever_they_depend_on_makes_others(settings: list[str]) -> None:
+    begun()
+    _, events = begun(*settings)
+    assert "embeddings of train" in events[0].split
+
+
+def test_a_damaged_file_is_computed_anew(cache: Path) -> None:
+    begun()
+    for file in cache.iterdir():
+        file.write_bytes(file.read_bytes()[:200])
+    _, events = begun()
+    assert {event.split for event in events} == {"embeddings of train", "embeddings of validation"}
+
+
+def test_views_are_the_augmented_images_of_the_first_epochs_in_turn() -> None:
+    x, _ = begun("freeze.views=2", "augmentation={rotation: 20, horizontal_flip: true}")
+    pixels = torch.from_numpy(x.images.dataset.splits["train"].pixels((8, 8), 0))
+    samples = torch.from_numpy(x.images.dataset.splits["train"].samples)
+    order = torch.argsort(samples)
+    for epoch in range(4):
+        augmented = x.images.preprocess.train(pixels, Draws(0, epoch % 2, samples))
+        with torch.no_grad():
+            expected = x.model.eval().forward_head(x.model.forward_features(augmented), pre_logits=True)  # type: ignore[operator]
+        batches = list(x.train.training(0, epoch))
+        got = torch.cat([batch.images[:, :, 0, 0] for batch in batches])
+        visited = torch.cat([batch.samples for batch in batches])
+        assert torch.allclose(got[torch.argsort(visited)], expected[order], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["augmentation={shift: 0.1}"],  # new views each epoch
+        ["regularizers=[mixup]"],  # looks at images
+        ["freeze=1"],  # a part of the backbone learns
+        ["freeze=none"],
+    ],
+)
+def test_images_stay_where_embeddings_would_be_others(settings: list[str], cache: Path) -> None:
+    x, events = begun(*settings)
+    assert x.inputs is x.images and events == [] and not cache.exists()
+
+
+def test_the_ones_used_longest_ago_go_first(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "KEPT", 1000)
+    cache.mkdir(parents=True)
+    for age, name in enumerate(["new", "old", "oldest"]):
+        (cache / f"{name}.npy").write_bytes(bytes(500))
+        os.utime(cache / f"{name}.npy", (10_000 - age, 10_000 - age))
+    features._keep(cache / "last.npy", np.zeros((50, 1), np.float32))
+    assert {file.name for file in cache.iterdir()} == {"last.npy", "new.npy"}
+
+
+def test_a_finished_run_evaluates_and_predicts_images(tmp_path: Path) -> None:
+    run = zoo.train("conv-net-momentum", *SETTINGS, "augmentation=null", "training.epochs=2", run=tmp_path / "r")
+    figures = zoo.evaluate(run, split="test")
+    assert figures["accuracy"] == (run.summary or {})["test"]["accuracy"]
