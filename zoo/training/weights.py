@@ -65,9 +65,9 @@ class _Plan:
             skipped = [name for name in names if name in classifier]
         self.taken = {old: new for new, old in names.items() if new not in skipped}
         self._check(given, set(self.state) - set(skipped))
-        self.notes = [f"left out of {source}, for other classes: {', '.join(sorted(names[name] for name in skipped))}"] * bool(
-            skipped
-        )
+        self.notes = [
+            f"left out of {source}, for other classes: {', '.join(sorted(names[name] for name in skipped))}"
+        ] * bool(skipped)
         summed = [old for old, new in self.taken.items() if given[old].shape != self.state[new].shape]
         if summed:
             self.notes.append(f"{', '.join(summed)} of {source} summed over its three channels")
