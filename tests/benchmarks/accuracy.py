@@ -46,6 +46,10 @@ STUDIES = {
     "mnist-row-lstm": Study("row-lstm-adamw", "mnist.npz", 0.985, CUT),
     "mnist-row-bilstm": Study("row-bilstm-adamw", "mnist.npz", 0.987, CUT),
     "mnist-renet": Study("renet-adamw", "mnist.npz", 0.990, CUT),
+    "fashion-resnet20": Study("resnet20-momentum", "fashion-mnist.npz", 0.925, CUT),
+    "fashion-row-bilstm": Study("row-bilstm-adamw", "fashion-mnist.npz", 0.885, CUT),
+    "fashion-mixer-swap-bilstm2d": Study("mixer-swap-bilstm2d", "fashion-mnist.npz", None, CUT),
+    "fashion-mixer-swap-depthwise-conv": Study("mixer-swap-depthwise-conv", "fashion-mnist.npz", None, CUT),
     "clothing-photos-transfer": Study("photos-transfer", "clothing", 0.88, (WEIGHTS, "training.threads=1")),
 }
 
@@ -56,6 +60,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, help="folder of the data sets")
     parser.add_argument("--weights", type=Path, help="safetensors of tf_efficientnet_lite0, for the photos")
     parser.add_argument("--work", type=Path, default=Path("runs/accuracy"), help="folder of the runs")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="which, and in which order")
     parser.add_argument("--report", action="store_true", help="train nothing")
     arguments = parser.parse_args()
     chosen = arguments.studies or list(STUDIES)
@@ -64,7 +69,7 @@ def main() -> int:
     if not arguments.report:
         if arguments.data is None:
             parser.error("--data is needed to train")
-        for seed in SEEDS:
+        for seed in arguments.seeds:
             for name in chosen:
                 train(name, seed, arguments)
     (RESULTS / "accuracy.md").write_text(page(results()), encoding="utf-8")

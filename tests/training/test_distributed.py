@@ -106,3 +106,22 @@ def test_a_signal_to_one_of_two_processes_stops_both_and_they_go_on(digits: Path
     (resumed,) = launch(digits, tmp_path / "stopped", 2, "resume")
     assert resumed["history"][-1] == whole["history"][-1]
     assert resumed["summary"]["test"] == whole["summary"]["test"]
+
+
+def test_two_processes_share_embeddings_a_choice_and_a_thaw(
+    digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = (
+        "data.train_size=120", "training.batch_size=40", "training.epochs=3", "schedule={name: constant}",
+        "augmentation=null", "regularizers=[weight-decay]", "freeze={stages: backbone, unfreeze_after: 2, choose: true}",
+        "search={optimizer.lr: {choices: [0.001, 0.2]}}",
+    )  # fmt: skip
+    printed = []
+    for world in (1, 2):
+        monkeypatch.setenv("ZOO_CACHE", str(tmp_path / f"cache-{world}"))
+        printed += launch(digits, tmp_path / str(world), world, *settings)
+    alone, together = printed
+    for one, two in zip(alone["history"], together["history"], strict=True):
+        assert two == pytest.approx(one, rel=1e-3)
+    assert alone["history"][0]["lr"] == 0.2
+    assert len(list((tmp_path / "cache-2/embeddings").iterdir())) == 2

@@ -192,6 +192,8 @@ def build(
     if fresh and recipe.weights is not None:
         notes += fill(model, recipe)
     frozen = None if recipe.freeze is None else Frozen(model, recipe.freeze, recipe.architecture.name)
+    if frozen is not None and recipe.weights is None:
+        notes.append("what is frozen keeps its random weights, because the recipe names none (weights)")
     train, validation = (
         loader(dataset, split, recipe, place, world, size)
         for split, size in (
