@@ -205,7 +205,7 @@ def build(
         steps_per_epoch=train.batches_per_epoch,
         total_steps=total_steps(recipe, train.batches_per_epoch),
         loss=recipe.loss,
-        weight_decay=spec.weight_decay,
+        weight_decay=spec.decay_form(recipe.optimizer.params),
     )
     regularizers = Regularizers(recipe.regularizers, context)
     optimizer = recipe.optimizer.build(regularizers.parameter_groups())
