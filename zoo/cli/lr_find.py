@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,9 +13,11 @@ from zoo.cli.command import Command
 from zoo.cli.completion import complete_recipe
 from zoo.cli.train import device_option
 from zoo.cli.workspace import Workspace
-from zoo.console.output import print_json, print_note, print_result, working
+from zoo.components import Component
+from zoo.console.output import print_json, print_note, print_result, stdout, working
 from zoo.errors import RunError, ZooError
 from zoo.guard import stdout_on_stderr
+from zoo.recipe import Recipe
 
 if TYPE_CHECKING:
     from zoo.training.lr_find import Sweep
@@ -61,7 +63,7 @@ def lr_find(
             _draw(result, out)
     for note in result.notes:
         print_note(note)
-    _report(result, _next(result, recipe, overrides, data), out, as_json)
+    _report(result, _next(result, resolved, overrides, data), out, as_json)
 
 
 def _check(out: Path) -> None:
@@ -83,13 +85,23 @@ def _draw(result: Sweep, out: Path) -> None:
         raise ZooError(error.problem, hint="choose another place with --out FILE") from error
 
 
-def _next(result: Sweep, recipe: str, overrides: tuple[str, ...], data: str | None) -> str | None:
+def _next(result: Sweep, recipe: Recipe, overrides: tuple[str, ...], data: str | None) -> str | None:
     """Return the command that trains with the recommended rate; None where there is none, or no setting of the rate."""
     if result.steepest is None or result.setting is None:
         return None
     kept = [override for override in overrides if not override.startswith(f"{result.setting}=")]
+    changed = [*_named(recipe.optimizer, result.setting), f"{result.setting}={result.steepest:.2g}"]
     where = [] if data is None else ["--data", data]
-    return shlex.join(["zoo", "train", recipe, *kept, f"{result.setting}={result.steepest:.2g}", *where])
+    return shlex.join(["zoo", "train", recipe.name, *kept, *changed, *where])
+
+
+def _named(optimizer: Component[Any], setting: str) -> list[str]:
+    """Return settings that name the components inside, on the way to `setting`: a default's parameter cannot change alone."""
+    path, inner, named = "optimizer", optimizer, []
+    for name in setting.split(".")[1:-1]:
+        path, inner = f"{path}.{name}", getattr(inner.params, name)
+        named.append(f"{path}.name={inner.name}")
+    return named
 
 
 def _report(result: Sweep, command: str | None, out: Path | None, as_json: bool) -> None:
@@ -97,6 +109,8 @@ def _report(result: Sweep, command: str | None, out: Path | None, as_json: bool)
     if as_json:
         print_json({**dataclasses.asdict(result), "command": command, "path": path})
         return
-    from zoo.console.lr_find import lr_card
+    from zoo.console.lr_find import lr_card, next_step
 
-    print_result(lr_card(result, command, path))
+    print_result(lr_card(result, path))
+    if command is not None:
+        stdout().print(next_step(command), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""What `zoo lr-find` prints: the curve, the rates of interest, and what to type next."""
+"""What `zoo lr-find` prints: the curve, the rates of interest, what to type next."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ _ENDS = {
 }
 
 
-def lr_card(sweep: Sweep, command: str | None, path: str | None) -> RenderableType:
-    """Return the curve of a range test, the two rates, and the command that trains with the recommended one."""
+def lr_card(sweep: Sweep, path: str | None) -> RenderableType:
+    """Return the curve of a range test, the two rates, why it ended, and where the curve was drawn."""
     facts = grid()
     if sweep.steepest is None or sweep.tenth is None:
         facts.add_row("suggestion", "none: the loss fell nowhere; try a lower --from, or more --steps")
@@ -37,9 +37,12 @@ def lr_card(sweep: Sweep, command: str | None, path: str | None) -> RenderableTy
     facts.add_row("ended", f"after {len(sweep.rates)} steps at {sweep.rates[-1]:.2g}: {_ENDS[sweep.ended]}")
     if path is not None:
         facts.add_row("written", Text(path, "cyan"))
-    if command is not None:
-        facts.add_row("next", Text(command, "cyan"))
     return Group(Curve(sweep), Text(), facts)
+
+
+def next_step(command: str) -> Text:
+    """Return what to type next; a command is to be copied, and is printed without folds."""
+    return Text.assemble(("next: ", "bold"), (command, "cyan"))
 
 
 class Curve:

@@ -80,9 +80,7 @@ def svg(sweep: Sweep) -> str:
     frame = Frame.of(sweep)
     inner = f'x="{_LEFT}" y="{_TOP}" width="{_WIDTH - _LEFT - _RIGHT}" height="{_HEIGHT - _TOP - _BOTTOM}"'
     curve = " ".join(f"{x:.1f},{y:.1f}" for x, y in _pixels(frame, sweep.rates, sweep.smoothed))
-    dots = [
-        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2"/>' for x, y in _pixels(frame, sweep.rates, sweep.losses) if y >= _TOP
-    ]
+    dots = [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2"/>' for x, y in _pixels(frame, sweep.rates, sweep.losses)]
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}"'
         ' font-family="Helvetica, Arial, sans-serif" font-size="13">',
@@ -136,7 +134,9 @@ def _markers(frame: Frame, sweep: Sweep) -> Iterator[str]:
         x = _x(frame.place(rate, frame.bottom)[0])
         yield _line(x, y + 4, x, _y(0), colour, dash="5 4")
         left = x > _WIDTH / 2
-        yield _text(x - 5 if left else x + 5, y, f"{word} {rate:.2g}", anchor="end" if left else "start", colour=colour)
+        yield _text(
+            x - 5 if left else x + 5, y, f"{word}: {rate:.2g}", anchor="end" if left else "start", colour=colour
+        )
 
 
 def _line(x0: float, y0: float, x1: float, y1: float, colour: str, dash: str = "") -> str:
