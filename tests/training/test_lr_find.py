@@ -52,6 +52,15 @@ def test_a_fall_after_the_minimum_counts_for_nothing() -> None:
     assert tenth == pytest.approx(rates[19] / 10)
 
 
+def test_a_steeper_fall_at_rates_that_are_too_high_counts_for_nothing() -> None:
+    """The loss falls from 2 to 1.2, rises to 1.6, and falls at once to its minimum of 1."""
+    rates = geometric(1e-6, 1, 40)
+    curve = [2.0] * 10 + [2 - 0.08 * i for i in range(1, 11)] + [1.2 + 0.08 * i for i in range(6)] + [1.0] * 14
+    steepest, tenth = suggest(rates, curve)
+    assert steepest is not None and rates[9] <= steepest <= rates[19]
+    assert tenth == pytest.approx(rates[19] / 10)
+
+
 def test_rates_rise_geometrically_over_as_many_epochs_as_it_takes(tiny: Tiny, tmp_path: Path) -> None:
     before = torch.default_generator.get_state()
     found = sweep(tiny(), lowest=1e-5, highest=1e-1, steps=17, device="cpu")

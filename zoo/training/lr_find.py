@@ -41,7 +41,7 @@ class Sweep:
 
     `setting` is the recipe's setting of the rate, as `optimizer.lr`, or None where there is none, and `current` its value.
     `steepest` is the rate at which the average falls fastest over the logarithm of the rate, and is recommended; `tenth` a
-    tenth of the rate of its minimum; both None where the loss never fell. `ended` says why the rate did not rise further.
+    tenth of the rate where that fall ends; both None where the loss never fell. `ended` says why the rate did not rise further.
     """
 
     recipe: str
@@ -115,12 +115,28 @@ def average(losses: Sequence[float]) -> list[float]:
 
 
 def suggest(rates: Sequence[float], smoothed: Sequence[float]) -> tuple[float | None, float | None]:
-    """Return the rate of the steepest descent before the minimum, and a tenth of the minimum's; None, None without a fall."""
-    lowest = int(np.argmin(smoothed))
+    """Return the rate of the steepest descent and a tenth of that of the minimum where it ends; None, None without a fall."""
+    lowest = _end_of_fall(smoothed)
     slopes = np.gradient(smoothed, np.log(rates))[_SETTLING : lowest + 1]
     if not len(slopes) or slopes.min() >= 0:
         return None, None
     return float(rates[_SETTLING + int(np.argmin(slopes))]), float(rates[lowest] / 10)
+
+
+def _end_of_fall(smoothed: Sequence[float]) -> int:
+    """Return where the first long fall ends: past half of the whole fall, before a rise by a tenth of it.
+
+    After that rise rates are too high, and a loss that comes down again, sometimes steeply, says nothing of them.
+    """
+    lowest = int(np.argmin(smoothed))
+    start = max(smoothed[: lowest + 1])
+    whole, best = start - smoothed[lowest], 0
+    for index, loss in enumerate(smoothed):
+        if loss < smoothed[best]:
+            best = index
+        if start - smoothed[best] >= whole / 2 and loss - smoothed[best] > whole / 10:
+            return best
+    return lowest
 
 
 def _losses(x: Experiment, scales: Sequence[float]) -> tuple[list[float], End]:
