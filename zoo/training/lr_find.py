@@ -30,6 +30,7 @@ FEWEST = 10  # points that a curve wants
 _MEMORY = 0.8  # share of the old average of the loss at each step
 _DIVERGED = 4.0  # times the best averaged loss
 _WINDOW = 64  # losses that an average is of; older ones weigh less than a millionth
+_REACH = 2
 _SETTLING = 5  # points at the start that average too few batches to have a slope
 
 End = Literal["highest rate", "diverged", "not finite"]
@@ -117,10 +118,18 @@ def average(losses: Sequence[float]) -> list[float]:
 def suggest(rates: Sequence[float], smoothed: Sequence[float]) -> tuple[float | None, float | None]:
     """Return the rate of the steepest descent and a tenth of that of the minimum where it ends; None, None without a fall."""
     lowest = _end_of_fall(smoothed)
-    slopes = np.gradient(smoothed, np.log(rates))[_SETTLING : lowest + 1]
+    slopes = _slopes(np.log(rates), np.array(smoothed))[_SETTLING : lowest + 1]
     if not len(slopes) or slopes.min() >= 0:
         return None, None
     return float(rates[_SETTLING + int(np.argmin(slopes))]), float(rates[lowest] / 10)
+
+
+def _slopes(across: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """Return at each point the slope between its neighbours `_REACH` points away; single batches are noise."""
+    places = np.arange(len(up))
+    before, after = np.maximum(places - _REACH, 0), np.minimum(places + _REACH, len(up) - 1)
+    slopes: np.ndarray = (up[after] - up[before]) / (across[after] - across[before])
+    return slopes
 
 
 def _end_of_fall(smoothed: Sequence[float]) -> int:
