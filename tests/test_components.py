@@ -72,6 +72,14 @@ def refuses(params: Size) -> None:
     raise ComponentError("step does not fit", hint="another")
 
 
+def optimizer(**fields: Any) -> OptimizerSpec:
+    return OptimizerSpec(name="down", factory="a:b", summary="goes down", **fields)
+
+
+def form_of(params: Size) -> str:
+    return "coupled" if params.size < 5 else "decoupled"
+
+
 def facts_of(params: Size) -> ArchitectureFacts:
     return ArchitectureFacts(family="rnn", embeddings=True, min_size=params.size, preferred_size=28)
 
@@ -168,6 +176,16 @@ def test_facts_come_from_the_spec_or_from_the_parameters() -> None:
         architecture(**open_fields, describe=f"{__name__}:no_facts").facts(Size())
     with pytest.raises(ComponentError, match="architecture 'net' leaves a field open without `describe`"):
         architecture(**open_fields).facts(Size())
+
+
+def test_the_form_of_decay_comes_from_the_spec_or_from_the_parameters() -> None:
+    assert optimizer(weight_decay="decoupled").decay_form(Size()) == "decoupled"
+    described = optimizer(weight_decay=None, describe=f"{__name__}:form_of")
+    assert [described.decay_form(Size(size=size)) for size in (1, 9)] == ["coupled", "decoupled"]
+    with pytest.raises(
+        ComponentError, match="decay of optimizer 'down' must be coupled or decoupled, got None instead"
+    ):
+        optimizer(weight_decay=None).decay_form(Size())
 
 
 def test_a_component_hands_its_parameters_and_the_arguments_to_its_factory() -> None:

@@ -40,6 +40,7 @@ PUBLIC = [
     "evaluate",
     "hookimpl",
     "load",
+    "lr_find",
     "resolve",
     "resume",
     "train",

@@ -15,6 +15,7 @@ from zoo.registry import Registry
 if TYPE_CHECKING:
     from zoo.training.dryrun import DryRun
     from zoo.training.events import Event
+    from zoo.training.lr_find import Sweep
     from zoo.training.run import Run
 
 
@@ -77,6 +78,27 @@ def dry_run(
     from zoo.training import dryrun
 
     return dryrun.dry_run(_resolved(recipe, overrides, data, seed, registry), device=device)
+
+
+def lr_find(
+    recipe: str | Recipe,
+    *overrides: str,
+    lowest: float = 1e-6,
+    highest: float = 10.0,
+    steps: int = 100,
+    data: str | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    registry: str | Path | None = None,
+) -> Sweep:
+    """Train on some batches of a recipe while the learning rate rises, and return the losses and a rate to train with.
+
+    `sweep.steepest` is the recommended rate. No run is made, and neither validation nor test is looked at.
+    """
+    from zoo.training import lr_find as range_test
+
+    resolved = _resolved(recipe, overrides, data, seed, registry)
+    return range_test.sweep(resolved, lowest=lowest, highest=highest, steps=steps, device=device)
 
 
 def evaluate(

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 import msgspec
 
 from zoo.errors import ComponentError
+from zoo.guard import guarded
 
 Kind = Literal["architecture", "optimizer", "regularizer", "acquisition", "data"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -149,13 +150,10 @@ class ArchitectureSpec(Spec, frozen=True, kw_only=True):
     def facts(self, params: Params) -> ArchitectureFacts:
         """Return the facts for these parameters; imports the plugin's `describe` function where there is one."""
         if self.describe is not None:
-            from zoo.guard import guarded
-
-            with guarded(f"{self.describe} of architecture {self.name!r}", ComponentError):
-                facts = import_object(self.describe)(params)
-            if not isinstance(facts, ArchitectureFacts):
-                raise ComponentError(f"{self.describe} must return zoo.ArchitectureFacts, got {facts!r} instead")
-            return facts
+            facts = _answer(self.describe, self, params)
+            if isinstance(facts, ArchitectureFacts):
+                return facts
+            raise ComponentError(f"{self.describe} must return zoo.ArchitectureFacts, got {facts!r} instead")
         if self.family is None or self.embeddings is None or self.min_size is None:
             raise ComponentError(f"architecture {self.name!r} leaves a field open without `describe`")
         return ArchitectureFacts(
@@ -169,13 +167,21 @@ class ArchitectureSpec(Spec, frozen=True, kw_only=True):
 class OptimizerSpec(Spec, frozen=True, kw_only=True):
     """An optimizer; `factory(params, parameter_groups) -> torch.optim.Optimizer`.
 
-    It is built with weight decay 0 and obeys `group["weight_decay"]`; `weight_decay` says in which form. `passes=2`
-    asks for `optimizer.step(gradients)`.
+    It is built with weight decay 0 and obeys `group["weight_decay"]`; `weight_decay` says in which form, None that
+    `describe="module:function"` answers from the parameters. `passes=2` asks for `optimizer.step(gradients)`.
     """
 
     kind = "optimizer"
-    weight_decay: WeightDecay = "coupled"
+    weight_decay: WeightDecay | None = "coupled"
+    describe: str | None = None
     passes: Literal[1, 2] = 1
+
+    def decay_form(self, params: Params) -> WeightDecay:
+        """Return the form for these parameters; imports the plugin's `describe` function where there is one."""
+        form: Any = self.weight_decay if self.describe is None else _answer(self.describe, self, params)
+        if form not in get_args(WeightDecay):
+            raise ComponentError(f"decay of optimizer {self.name!r} must be coupled or decoupled, got {form!r} instead")
+        return form  # type: ignore[no-any-return]  # checked above
 
 
 class RegularizerSpec(Spec, frozen=True, kw_only=True):
@@ -288,8 +294,6 @@ class Component(Generic[K]):
 
     def build(self, *args: Any, **kwargs: Any) -> Any:
         """Import the factory and return what it builds; any failure becomes a ComponentError that names the plugin."""
-        from zoo.guard import guarded
-
         label = f"{self.spec.kind} {self.name!r} of plugin {self.provenance.plugin!r}"
         source = f"{self.provenance.distribution} {self.provenance.version}"
         _require(self.spec, label)
@@ -304,6 +308,11 @@ def import_object(path: str) -> Callable[..., Any]:
     for part in attribute.split("."):
         target = getattr(target, part)
     return target  # type: ignore[no-any-return]  # a factory is whatever its plugin says it is
+
+
+def _answer(describe: str, spec: Spec, params: Params) -> Any:
+    with guarded(f"{describe} of {spec.kind} {spec.name!r}", ComponentError):
+        return import_object(describe)(params)
 
 
 def _require(spec: Spec, label: str) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from zoo.bases import ParameterGroup
-from zoo_optimizers.plugin import Momentum
+from zoo_optimizers.specs.descent import Momentum
 
 
 class MomentumOptimizer(Optimizer):

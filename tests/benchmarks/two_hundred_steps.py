@@ -20,7 +20,7 @@ from zoo.registry import Registry
 from zoo.training.events import Event, StepDone
 
 STEPS, ENDS = 200, 10
-LARGE = {"resnet101-momentum", "vgg16-adamw", "vgg16-bn-sgd", "convnext-tiny-adamw", "resnet34-momentum"}
+LARGE = {"resnet101-momentum", "vgg16-adamw", "vgg16-bn-sgd", "convnext-tiny-adamw", "resnet34-lamb"}
 
 
 def main() -> int:

@@ -87,7 +87,7 @@ def test_any_other_component_is_shown_with_its_parameters(capsys: pytest.Capture
             ["conv-net", "filters=0"],
             "architecture.filters must be an integer ≥ 1, got 0 instead (architecture.filters=0)",
         ),
-        (["timm", "model=resnet19"], "timm has no model 'resnet19'"),
+        (["timm", "--kind", "architecture", "model=resnet19"], "timm has no model 'resnet19'"),
         (["conv-net-momentum", "optimizer.lrr=3"], "lrr"),
         (["conv-net", "--kind", "optimiser"], "did you mean 'optimizer'"),
         (["conv-net", "--kind", "optimizer"], "unknown optimizer 'conv-net'"),

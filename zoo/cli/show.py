@@ -188,7 +188,7 @@ def _facts(entry: Entry) -> dict[str, str]:
     """Return what the spec of this kind promises, in words."""
     match entry.spec:
         case OptimizerSpec(weight_decay=form, passes=passes):
-            return {"weight decay": form, "passes": f"{passes} per step"}
+            return {"weight decay": form or "depends on the settings", "passes": f"{passes} per step"}
         case RegularizerSpec(strength=strength):
             return {"strength": f"{strength} (0 changes nothing)"}
         case AcquisitionSpec(needs=needs):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 from msgspec import inspect
+from msgspec.structs import replace
 
 from zoo.components import Component, Kind
 from zoo.errors import ComponentError, Problem, UnknownNameError, ZooError, nearest
@@ -67,7 +68,7 @@ class Converter(msgspec.Struct):
         for name, item in fields.items():
             where = f"{path}.{name}"
             if name in node.mapping:
-                values[name] = self.value(node.mapping[name], item.type, where, default)
+                values[name] = self.value(_named(node.mapping[name], item), item.type, where, default)
             elif (named := _default_components(item, node.mark)) is not None:
                 before = set(self.origins)
                 values[name] = self.value(named, item.type, where, default)
@@ -170,6 +171,18 @@ def _options(kind: Any) -> list[Any]:
     if get_origin(kind) in (Union, UnionType):
         return [option for part in get_args(kind) for option in _options(part)]
     return [kind]
+
+
+def _named(node: Node, item: Any) -> Node:
+    """Return the node of a component with a name: one that it was merged over as a bare word, or the field's default."""
+    if not isinstance(node.value, dict) or "name" in node.value:
+        return node
+    if node.bare is not None:
+        return replace(node, value={"name": node.bare, **node.value})
+    default = _default_components(item, node.mark)
+    if default is not None and isinstance(default.value, str):
+        return replace(node, value={"name": default, **node.value})
+    return node
 
 
 def _default_components(item: Any, mark: Mark) -> Node | None:

@@ -15,13 +15,17 @@ from zoo.training.randomness import stream
 
 
 class _Problem:
-    """A convolution and a linear layer fitted to fixed targets; `loss` is a mean of squares."""
+    """A convolution and two linear layers fitted to fixed targets; `loss` is a mean of squares.
+
+    There are two linear layers because some optimizers treat the first and the last layer apart from those between.
+    """
 
     def __init__(
         self, component: Component[Any], *, dtype: torch.dtype = torch.float32, weight_decay: float = 0.0
     ) -> None:
         with stream(0, "problem", 0):
-            self.model = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten(), nn.Linear(16, 3)).to(dtype)
+            self.model = nn.Sequential(nn.Conv2d(2, 4, 3), nn.Flatten(), nn.Linear(16, 8), nn.Linear(8, 3))
+            self.model = self.model.to(dtype)
             self.images, self.targets = torch.randn(8, 2, 4, 4, dtype=dtype), torch.randn(8, 3, dtype=dtype)
         self.model = self.model.to(memory_format=torch.channels_last)
         groups = [{"params": list(self.model.named_parameters()), "weight_decay": weight_decay}]
@@ -44,6 +48,19 @@ class _Problem:
                 gradients()
                 self.optimizer.step()
 
+    def switch(self, *, training: bool) -> None:
+        mode: Callable[[], None] | None = getattr(self.optimizer, "train" if training else "eval", None)
+        if mode is not None:
+            mode()
+
+    def resumed(self, component: Component[Any]) -> _Problem:
+        """Return another problem of this kind that goes on from a checkpoint of this one."""
+        other = _Problem(component, dtype=self.images.dtype)
+        saved = loads(dumps({"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}))
+        other.model.load_state_dict(saved["model"])
+        restore_optimizer(other.optimizer, saved["optimizer"])
+        return other
+
     def still(self) -> Tensor:
         return sum((p * 0).sum() for p in self.model.parameters())  # type: ignore[return-value]  # a sum of tensors
 
@@ -57,7 +74,7 @@ def check_builds_from_named_groups(component: Component[Any]) -> None:
     assert isinstance(optimizer, torch.optim.Optimizer), (
         f"the factory must return a torch.optim.Optimizer, got {type(optimizer).__name__}"
     )
-    assert sum(len(group["params"]) for group in optimizer.param_groups) == 4, "parameters were lost"
+    assert sum(len(group["params"]) for group in optimizer.param_groups) == 6, "parameters were lost"
     assert all(group["weight_decay"] == 0.25 for group in optimizer.param_groups), (
         "the group's weight_decay was not kept"
     )
@@ -97,14 +114,31 @@ def check_obeys_weight_decay(component: Component[Any]) -> None:
 def check_resumes_bit_equal(component: Component[Any]) -> None:
     """Saved after three steps and restored, in float32 and float64, it goes on with the same bits."""
     for dtype in (torch.float32, torch.float64):
-        whole, part, resumed = (_Problem(component, dtype=dtype) for _ in range(3))
+        whole, part = _Problem(component, dtype=dtype), _Problem(component, dtype=dtype)
         whole.steps(6)
         part.steps(3)
-        saved = loads(dumps({"model": part.model.state_dict(), "optimizer": part.optimizer.state_dict()}))
-        resumed.model.load_state_dict(saved["model"])
-        restore_optimizer(resumed.optimizer, saved["optimizer"])
+        resumed = part.resumed(component)
         resumed.steps(3)
         assert torch.equal(resumed.weights(), whole.weights()), f"weights differ after a resume in {dtype}"
+
+
+def check_evaluates_without_a_trace(component: Component[Any]) -> None:
+    """Switched to evaluation and back, or saved and restored in between, it goes on with the same bits."""
+    whole, part = _Problem(component), _Problem(component)
+    whole.steps(6)
+    part.switch(training=False)
+    part.switch(training=True)
+    part.steps(3)
+    trained = part.weights()
+    part.switch(training=False)
+    evaluated = part.weights()
+    resumed = part.resumed(component)
+    assert torch.equal(resumed.weights(), evaluated), "the weights to evaluate differ after a resume"
+    for problem in (part, resumed):
+        problem.switch(training=True)
+        assert torch.equal(problem.weights(), trained), "evaluation changes the weights that are trained"
+        problem.steps(3)
+        assert torch.equal(problem.weights(), whole.weights()), "weights differ after an evaluation"
 
 
 CHECKS = [
@@ -113,4 +147,5 @@ CHECKS = [
     check_obeys_the_learning_rate,
     check_obeys_weight_decay,
     check_resumes_bit_equal,
+    check_evaluates_without_a_trace,
 ]

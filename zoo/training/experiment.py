@@ -250,7 +250,7 @@ def _context(recipe: Recipe, model: nn.Module, images: Inputs) -> Context:
         steps_per_epoch=images.train.batches_per_epoch,
         total_steps=total_steps(recipe, images.train.batches_per_epoch),
         loss=recipe.loss,
-        weight_decay=spec.weight_decay,
+        weight_decay=spec.decay_form(recipe.optimizer.params),
     )
 
 
