@@ -320,6 +320,8 @@ def test_a_component_inside_a_component_is_resolved_like_one_at_the_top(nested: 
     assert Registry.load(nested, tmp_path / "again.yaml").resolve(recipe.name).to_dict() == recipe.to_dict()
     default = registry.resolve("conv-net-momentum", ["optimizer=local/wrapped"])
     assert default.optimizer.params.base.name == "momentum"  # type: ignore[attr-defined]
+    changed = registry.resolve("conv-net-momentum", ["optimizer=local/wrapped", "optimizer.base.lr=0.7"])
+    assert (changed.optimizer.params.base.name, changed.optimizer.params.base.params.lr) == ("momentum", 0.7)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

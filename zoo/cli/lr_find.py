@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,7 +13,6 @@ from zoo.cli.command import Command
 from zoo.cli.completion import complete_recipe
 from zoo.cli.train import device_option
 from zoo.cli.workspace import Workspace
-from zoo.components import Component
 from zoo.console.output import print_json, print_note, print_result, stdout, working
 from zoo.errors import RunError, ZooError
 from zoo.guard import stdout_on_stderr
@@ -90,18 +89,8 @@ def _next(result: Sweep, recipe: Recipe, overrides: tuple[str, ...], data: str |
     if result.steepest is None or result.setting is None:
         return None
     kept = [override for override in overrides if not override.startswith(f"{result.setting}=")]
-    changed = [*_named(recipe.optimizer, result.setting), f"{result.setting}={result.steepest:.2g}"]
     where = [] if data is None else ["--data", data]
-    return shlex.join(["zoo", "train", recipe.name, *kept, *changed, *where])
-
-
-def _named(optimizer: Component[Any], setting: str) -> list[str]:
-    """Return settings that name the components inside, on the way to `setting`: a default's parameter cannot change alone."""
-    path, inner, named = "optimizer", optimizer, []
-    for name in setting.split(".")[1:-1]:
-        path, inner = f"{path}.{name}", getattr(inner.params, name)
-        named.append(f"{path}.name={inner.name}")
-    return named
+    return shlex.join(["zoo", "train", recipe.name, *kept, f"{result.setting}={result.steepest:.2g}", *where])
 
 
 def _report(result: Sweep, command: str | None, out: Path | None, as_json: bool) -> None:
