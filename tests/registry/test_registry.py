@@ -88,6 +88,9 @@ def test_every_value_that_a_recipe_resolves_to_has_an_origin(registry: Registry)
         if isinstance(value, dict):
             for key, item in value.items():
                 yield from leaves(item, f"{prefix}.{key}" if prefix else key)
+        elif isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            for index, item in enumerate(value):
+                yield from leaves(item, f"{prefix}[{index}]")
         else:
             yield prefix
 
