@@ -16,7 +16,7 @@ from zoo.data.dataset import prepare
 from zoo.errors import DataError, RunError
 from zoo.plugins import Catalog
 from zoo.recipe import Normalization, Recipe
-from zoo.registry import absolute_paths, recipe_document
+from zoo.registry import recipe_document
 from zoo.registry.conversion import MAX_DEPTH
 from zoo.training.device import repeatable
 from zoo.training.distributed import World
@@ -46,31 +46,43 @@ def combine(
 
     The recipe is the first run's with the architecture `ensemble`; what belongs to the training of a single network (`weights`,
     `freeze`, `search`, `target`) is left out, and so is an acquisition that needs embeddings. `members` of the summary has the
-    figures that each run ended with. Raises RunError for fewer than two runs, for one that is unfinished, named twice or nested too deep, and
-    for runs that differ in classes, images, normalisation, data or loss; DataError where the data has changed since.
+    figures that each run ended with. Raises RunError for fewer than two runs, for one that is unfinished, named twice or nested
+    too deep, and for runs that differ in classes, images, normalisation, data or loss; DataError where the data has changed since.
     """
-    began = time.monotonic()
     recipes = _checked(runs, catalog)
     recipe = _recipe(runs, recipes, catalog, how)
     new_directory(recipe.name, recipe.training.seed, run)
-    threads = recipe.training.threads or torch.get_num_threads()
     x = _experiment(runs, recipe, device)
     try:
-        with repeatable(recipe.training, threads) as inexact:
-            _fill(x, runs)
-            made = Run(claim_directory(recipe.name, recipe.training.seed, run))
-            with made.locked():
-                figures = _evaluated(x, made, progress)
-                reasons = [*_inexact(runs), *inexact.reasons]
-                summary = _summary(made, runs, recipes, recipe, figures) | {"exact": not reasons}
-                summary["seconds"] = round(time.monotonic() - began, 3)
-                # The manifest is what makes a folder a run: it comes last, so that a run is there as a whole or not at all.
-                storage.write_json(made.path / "summary.json", summary)
-                manifest = {**describe(x, threads), "exact": not reasons, "inexact": reasons, "members": _origins(runs)}
-                storage.write_json(made.path / "manifest.json", manifest)
+        _fill(x, runs)
+        made = Run(claim_directory(recipe.name, recipe.training.seed, run))
+        with made.locked():
+            summary = _write(made, x, runs, recipes, progress)
     finally:
         x.close()
     catalog.notify("zoo_run_finished", run=made, summary=summary)
+    return summary
+
+
+def _write(
+    made: Run,
+    x: Experiment,
+    runs: Sequence[Run],
+    recipes: Sequence[Recipe],
+    progress: Callable[[Evaluating], None] | None,
+) -> dict[str, Any]:
+    """Evaluate the ensemble, write everything that its run keeps, and return the summary."""
+    began, training = time.monotonic(), x.recipe.training
+    threads = training.threads or torch.get_num_threads()
+    with repeatable(training, threads) as inexact:
+        figures = _evaluated(x, made, progress)
+    reasons = [*_inexact(runs), *inexact.reasons]
+    seconds = round(time.monotonic() - began, 3)
+    summary = {**_summary(made, runs, recipes, x.recipe, figures), "exact": not reasons, "seconds": seconds}
+    manifest = {**describe(x, threads), "exact": not reasons, "inexact": reasons, "members": _origins(runs)}
+    storage.write_json(made.path / "summary.json", summary)
+    # The manifest is what makes a folder a run: it comes last, so that a run is there as a whole or not at all.
+    storage.write_json(made.path / "manifest.json", manifest)
     return summary
 
 
@@ -147,7 +159,7 @@ def _recipe(runs: Sequence[Run], recipes: Sequence[Recipe], catalog: Catalog, ho
     settings = {"normalization": Normalization(**manifest["normalization"])}
     if height == width:  # `auto` would ask another architecture for its size
         settings["image_size"] = height
-    recipe = msgspec.structs.replace(
+    return msgspec.structs.replace(
         first,
         name=first.name if first.name.endswith(f"-{ENSEMBLE}") else f"{first.name}-{ENSEMBLE}",
         data=msgspec.structs.replace(first.data, **settings),
@@ -158,7 +170,6 @@ def _recipe(runs: Sequence[Run], recipes: Sequence[Recipe], catalog: Catalog, ho
         search={},
         target=None,
     )
-    return absolute_paths(recipe)
 
 
 def _scores_outputs(acquisition: Component[Any] | None) -> bool:
