@@ -31,7 +31,8 @@ Written by `tests/benchmarks/mnist1d.py`, which trains them again; the single ru
 networks and the training are those of Greydanus and Kobak, "Scaling down deep learning with MNIST-1D", ICML 2024, who publish 32 %
 for logistic regression, 68 for the MLP, 94 for the CNN and 91 for the bidirectional GRU. Means over seeds with the standard
 deviation between them, in percent, after the last of 6,000 steps. Validation is 1,000 more signals by the same law; nothing is
-chosen on it. Minutes are those of one run on the threads named."""
+chosen on it. Minutes are those of one run on the threads named, with other work on the same
+processor."""
 
 
 @dataclass(frozen=True)
