@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from zoo.components import ArchitectureSpec
 from zoo.hookspecs import hookimpl
-from zoo_architectures.specs import convolutional, hybrid, recurrent, residual, timm_models
+from zoo_architectures.specs import convolutional, dense, hybrid, recurrent, residual, timm_models
 
 
 @hookimpl
 def zoo_architectures() -> Iterable[ArchitectureSpec]:
-    return [*convolutional.SPECS, *residual.SPECS, *recurrent.SPECS, *hybrid.SPECS, *timm_models.SPECS]
+    return [*convolutional.SPECS, *residual.SPECS, *recurrent.SPECS, *hybrid.SPECS, *dense.SPECS, *timm_models.SPECS]

@@ -18,18 +18,26 @@ Size = tuple[int, int]
 class SequenceClassifier(EmbeddingClassifier):
     """A recurrent stack over the rows or the pixels of an image; the final state of its top layer is classified.
 
-    `stack` makes it for so many values a step: one per channel of a pixel, or those of all pixels of a row.
+    `stack` makes it for so many values a step: one per channel of a pixel, or those of all pixels of a row. With `read`, a number
+    of steps, the states of all these steps are classified, side by side.
     """
 
     depths = ("stack.layers",)
 
     def __init__(
-        self, stack: Callable[[int], cells.Stack], steps: str, num_outputs: int, in_channels: int, width: int
+        self,
+        stack: Callable[[int], cells.Stack],
+        steps: str,
+        num_outputs: int,
+        in_channels: int,
+        width: int,
+        read: int = 0,
     ) -> None:
         super().__init__()
         self.by_row = steps == "rows"
+        self.all = read > 0
         self.stack = stack(in_channels * (width if self.by_row else 1))
-        self.head = nn.Linear(self.stack.width, num_outputs)
+        self.head = nn.Linear(self.stack.width * (read or 1), num_outputs)
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Return the top layer's outputs `(B, steps, width)`."""
@@ -37,8 +45,8 @@ class SequenceClassifier(EmbeddingClassifier):
         return cast(Tensor, self.stack(sequence))
 
     def embed(self, features: Tensor) -> Tensor:
-        """Return the final state `(B, width)`, of both directions where there are two."""
-        return self.stack.last(features)
+        """Return the final state `(B, width)`, of both directions where there are two, or all states `(B, steps · width)`."""
+        return features.flatten(1) if self.all else self.stack.last(features)
 
 
 def _gated(params: specs.Recurrent, bidirectional: bool = False) -> Callable[[int], cells.Stack]:
@@ -60,9 +68,15 @@ def build_row_bilstm(params: specs.Recurrent, *, num_outputs: int, in_channels: 
     return SequenceClassifier(_gated(params, bidirectional=True), "rows", num_outputs, in_channels, image_size[1])
 
 
-def build_pixel_lstm(params: specs.Recurrent, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
-    """Return the network that reads pixels in scan-line order (the task of Le, Jaitly and Hinton, 2015)."""
-    return SequenceClassifier(_gated(params), "pixels", num_outputs, in_channels, image_size[1])
+def build_pixel_lstm(params: specs.Pixels, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
+    """Return the network that reads pixels in scan-line order (the task of Le, Jaitly and Hinton, 2015).
+
+    Bidirectional, as a GRU and with all states read it is the network of Greydanus and Kobak, "Scaling down deep learning with
+    MNIST-1D", ICML 2024.
+    """
+    stack = _gated(params, params.bidirectional)
+    read = image_size[0] * image_size[1] if params.readout == "all" else 0
+    return SequenceClassifier(stack, "pixels", num_outputs, in_channels, image_size[1], read)
 
 
 def build_irnn(params: specs.IRNN, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:

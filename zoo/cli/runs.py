@@ -47,6 +47,8 @@ def _history(run: Run, as_json: bool) -> None:
     print_result(runs_table([_row(run)]), "")
     if history:
         print_result(history_table(history))
+    elif members := (run.summary or {}).get("members"):
+        print_note(f"made without training of {', '.join(member['run'] for member in members)}")
     else:
         print_note("no epoch is complete yet")
 
@@ -62,7 +64,7 @@ def _row(run: Run) -> dict[str, Any]:
             "recipe": run.recipe_name,
             "status": run.status,
             "epochs": len(history),
-            "validation_accuracy": max(scores, default=None),
+            "validation_accuracy": max(scores, default=(summary.get("validation") or {}).get("accuracy")),
             "test_accuracy": (summary.get("test") or {}).get("accuracy"),
             "created": run.created,
         }

@@ -38,9 +38,22 @@ def closing(summary: Mapping[str, Any], paths: Sequence[Path]) -> RenderableType
     if "seconds" in summary:
         facts.add_row("time", duration(summary["seconds"]))
     facts.add_row("run", Text(summary["run"], "cyan"))
-    written = [f"{path.name}{'/' if path.is_dir() else ''}" for path in paths if not path.name.startswith(".")]
-    facts.add_row("written", ", ".join(written))
+    facts.add_row("written", _written(paths))
     return Group(_figures(splits), Text(), facts)
+
+
+def combined(summary: Mapping[str, Any], paths: Sequence[Path]) -> RenderableType:
+    """Return what a run made of others ends with: each member's figures, those of all together, and the paths written."""
+    splits = [split for split in ("validation", "test") if summary.get(split)]
+    table = plain_table("network", *(f"{split} {FIGURES[name]}" for split in splits for name in ("loss", "accuracy")))
+    rows = [(f"{member['run']} ({member['architecture']})", member) for member in summary["members"]]
+    for name, row in [*rows, (f"all, by their {summary['combine']}", summary)]:
+        figures = [(row.get(split) or {}).get(key) for split in splits for key in ("loss", "accuracy")]
+        table.add_row(name, *(number(figure) for figure in figures))
+    facts = grid()
+    facts.add_row("run", Text(summary["run"], "cyan"))
+    facts.add_row("written", _written(paths))
+    return Group(table, Text(), facts)
 
 
 def evaluation(result: Mapping[str, Any]) -> RenderableType:
@@ -153,6 +166,10 @@ def grid() -> Table:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     return table
+
+
+def _written(paths: Sequence[Path]) -> str:
+    return ", ".join(f"{path.name}{'/' if path.is_dir() else ''}" for path in paths if not path.name.startswith("."))
 
 
 def _figures(splits: Sequence[tuple[str, Mapping[str, Any]]]) -> RenderableType:

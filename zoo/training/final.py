@@ -14,13 +14,15 @@ from zoo.training.experiment import Experiment, loader
 from zoo.training.run import Run
 
 
-def evaluate_split(x: Experiment, run: Run, split: str) -> Generator[Evaluating, None, dict[str, Any]]:
+def evaluate_split(
+    x: Experiment, run: Run, split: str, *, purpose: str = "end of training"
+) -> Generator[Evaluating, None, dict[str, Any]]:
     """Evaluate the experiment's model on a split, keep the predictions in the run, and return its figures.
 
-    A use of test goes through the run's ledger.
+    A use of test goes through the run's ledger, with its purpose.
     """
     if split == "test" and x.world.leads:
-        run.record_access(split, "end of training", len(x.dataset.splits[split]))
+        run.record_access(split, purpose, len(x.dataset.splits[split]))
     size = x.recipe.training.evaluation_batch_size
     batches = loader(x.dataset, split, x.recipe, x.device, x.world, size) if split == "test" else x.images.validation
     predictions = yield from predict(

@@ -38,6 +38,12 @@ class VGG(Params, frozen=True, kw_only=True):
     ] = "auto"
 
 
+class SignalCNN(Params, frozen=True, kw_only=True):
+    """Three convolutions along one axis and one dense layer."""
+
+    filters: Annotated[int, Meta(ge=1, description="output channels of each convolution")] = 25
+
+
 class SeparableSmall(Params, frozen=True, kw_only=True):
     """Depthwise separable convolutions for small images."""
 
@@ -99,5 +105,14 @@ SPECS = [
         embeddings=True,
         min_size=4,
         preferred_size=32,
+    ),
+    ArchitectureSpec(
+        name="signal-cnn",
+        factory="zoo_architectures.signal_cnn:build",
+        summary="convolutions along one axis, for signals (Greydanus and Kobak, ICML 2024)",
+        params=SignalCNN,
+        family="cnn",
+        embeddings=True,
+        preferred_size=28,
     ),
 ]

@@ -24,6 +24,15 @@ class Recurrent(Params, frozen=True, kw_only=True):
     forget_bias: KeepBias = 1.0
 
 
+class Pixels(Recurrent, frozen=True, kw_only=True):
+    """Recurrent layers that read an image pixel by pixel."""
+
+    bidirectional: Annotated[bool, Meta(description="also read backwards")] = False
+    readout: Annotated[
+        Literal["final", "all"], Meta(description="states that are classified: the final ones, or those of all pixels")
+    ] = "final"
+
+
 class IRNN(Params, frozen=True, kw_only=True):
     """Recurrent layers of rectified units, whose recurrent weights begin as the identity."""
 
@@ -85,7 +94,7 @@ SPECS = [
         name="pixel-lstm",
         factory="zoo_architectures.recurrent:build_pixel_lstm",
         summary="stacked LSTMs that read an image pixel by pixel (Le et al., 2015)",
-        params=Recurrent,
+        params=Pixels,
         family="rnn",
         embeddings=True,
         preferred_size=28,
