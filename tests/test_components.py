@@ -11,7 +11,6 @@ from zoo.components import (
     KINDS,
     SPECS,
     AcquisitionSpec,
-    ArchitectureFacts,
     ArchitectureSpec,
     Component,
     DataSourceSpec,
@@ -24,6 +23,7 @@ from zoo.components import (
     import_object,
 )
 from zoo.errors import ComponentError
+from zoo.facts import ArchitectureFacts
 
 ACME = Provenance("acme", "acme-zoo", "2.1")
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from zoo.bases import BatchStrategy, Block, Context, Pool, Regularizer, ScoreStrategy
     from zoo.components import (
         AcquisitionSpec,
-        ArchitectureFacts,
         ArchitectureSpec,
         Component,
         DataSourceSpec,
@@ -31,8 +30,9 @@ if TYPE_CHECKING:
     from zoo.data.sources import ArrayImages, FileImages, SourceData, SourceSplit
     from zoo.errors import ZooError
     from zoo.evaluation.classifier import Classifier, Prediction, load
+    from zoo.facts import ArchitectureFacts, Pretrained
     from zoo.hookspecs import hookimpl
-    from zoo.modules import Dropout
+    from zoo.modules import Dropout, DropPath
     from zoo.plugins import Catalog
     from zoo.recipe import Recipe
     from zoo.training.run import Run
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 # Public name → module that defines it; imported on first use, so that `import zoo` costs nothing.
 _HOMES = {
     "AcquisitionSpec": "zoo.components",
-    "ArchitectureFacts": "zoo.components",
+    "ArchitectureFacts": "zoo.facts",
+    "Pretrained": "zoo.facts",
     "ArchitectureSpec": "zoo.components",
     "ArrayImages": "zoo.data.sources",
     "BatchStrategy": "zoo.bases",
@@ -52,6 +53,7 @@ _HOMES = {
     "Component": "zoo.components",
     "Context": "zoo.bases",
     "DataSourceSpec": "zoo.components",
+    "DropPath": "zoo.modules",
     "Dropout": "zoo.modules",
     "FileImages": "zoo.data.sources",
     "NoParams": "zoo.components",
@@ -89,6 +91,7 @@ __all__ = [
     "Component",
     "Context",
     "DataSourceSpec",
+    "DropPath",
     "Dropout",
     "FileImages",
     "NoParams",
@@ -96,6 +99,7 @@ __all__ = [
     "Params",
     "Pool",
     "Prediction",
+    "Pretrained",
     "Recipe",
     "Regularizer",
     "RegularizerSpec",

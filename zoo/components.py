@@ -13,11 +13,11 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 import msgspec
 
 from zoo.errors import ComponentError
+from zoo.facts import ArchitectureFacts, Family, Pretrained
 from zoo.guard import guarded
 
 Kind = Literal["architecture", "optimizer", "regularizer", "acquisition", "data"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-Family = Literal["cnn", "rnn", "hybrid", "attention", "mlp"]
 Need = Literal["logits", "log_probabilities", "mc_log_probabilities", "embeddings", "labeled", "target", "committee"]
 WeightDecay = Literal["coupled", "decoupled"]
 
@@ -91,31 +91,6 @@ class Spec(msgspec.Struct, frozen=True, kw_only=True):
             ) from error
 
 
-class ArchitectureFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What may depend on an architecture's parameters; the answer of a `describe` function.
-
-    `min_size` and `preferred_size` are pixels of the shorter side.
-    """
-
-    family: Family
-    embeddings: bool
-    min_size: int = 1
-    preferred_size: int | None = None
-
-
-class Pretrained(msgspec.Struct, frozen=True, kw_only=True):
-    """Published weights of an architecture, and what its images were like.
-
-    `mean` and `std` are per channel in units of images scaled to [0, 1], `image_size` is pixels per side. `load` downloads, or
-    finds in a local cache, the state dict of the model that the factory builds for `num_outputs` and `in_channels`.
-    """
-
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    image_size: int
-    load: Callable[[], Any]
-
-
 class ArchitectureSpec(Spec, frozen=True, kw_only=True):
     """An image classifier; `factory(params, *, num_outputs, in_channels, image_size) -> nn.Module`.
 
@@ -137,12 +112,7 @@ class ArchitectureSpec(Spec, frozen=True, kw_only=True):
 
     def published(self, params: Params) -> Pretrained | None:
         """Return what is published for these parameters; imports the plugin's `pretrained` function where there is one."""
-        if self.pretrained is None:
-            return None
-        from zoo.guard import guarded
-
-        with guarded(f"{self.pretrained} of architecture {self.name!r}", ComponentError):
-            found = import_object(self.pretrained)(params)
+        found = None if self.pretrained is None else _answer(self.pretrained, self, params)
         if found is not None and not isinstance(found, Pretrained):
             raise ComponentError(f"{self.pretrained} must return zoo.Pretrained or None, got {found!r} instead")
         return found

@@ -13,7 +13,6 @@ from msgspec import Meta
 
 from zoo.augmentation import Augmentation as Augmentation
 from zoo.components import Component
-from zoo.errors import ZooError
 
 
 class Block(msgspec.Struct, frozen=True, kw_only=True):
@@ -271,37 +270,6 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         if self.target is not None:
             entry["target"] = plain(self.target)
         return entry
-
-
-def with_setting(recipe: Recipe, path: str, value: Any) -> Recipe:
-    """Return the recipe with one value changed, by its dotted path (`optimizer.lr`, `regularizers.dropout.rate`).
-
-    Raises ZooError for a setting that the recipe does not have, or a value that it does not take.
-    """
-    block, _, rest = path.partition(".")
-    if block == "regularizers":
-        name, _, rest = rest.rpartition(".")
-        known = [component.name for component in recipe.regularizers]
-        if name not in known:
-            raise ZooError(f"the recipe has no setting {path!r}", possible=f"its regularizers are {', '.join(known)}")
-        changed = tuple(_changed(c, path, rest, value) if c.name == name else c for c in recipe.regularizers)
-        return msgspec.structs.replace(recipe, regularizers=changed, origins={**recipe.origins, path: "chosen"})
-    if block not in recipe.__struct_fields__ or not rest:
-        raise ZooError(f"the recipe has no setting {path!r}")
-    part = _changed(getattr(recipe, block), path, rest, value)
-    return msgspec.structs.replace(recipe, **{block: part}, origins={**recipe.origins, path: "chosen"})
-
-
-def _changed(part: Any, path: str, name: str, value: Any) -> Any:
-    if isinstance(part, Component):
-        return Component(part.spec, part.name, _changed(part.params, path, name, value), part.provenance)
-    fields = {field.name: field for field in msgspec.structs.fields(type(part))} if part is not None else {}
-    if name not in fields:
-        raise ZooError(f"the recipe has no setting {path!r}", possible=", ".join(fields))
-    try:
-        return msgspec.structs.replace(part, **{name: msgspec.convert(value, fields[name].type)})
-    except msgspec.ValidationError as error:
-        raise ZooError(f"{path} cannot be {value!r}: {error}") from error
 
 
 def plain(value: Any) -> Any:

@@ -10,7 +10,8 @@ from typing import Any
 import timm
 from torch import Tensor, nn
 
-from zoo.components import Params, Pretrained
+from zoo.components import Params
+from zoo.facts import Pretrained
 from zoo_architectures import timm_models
 from zoo_architectures.specs.timm_models import Timm
 

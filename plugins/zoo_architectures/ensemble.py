@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zoo.components import ArchitectureFacts, Family
+from zoo.facts import ArchitectureFacts, Family
 from zoo_architectures.specs.hybrid import Ensemble as Params
 
 Size = tuple[int, int]

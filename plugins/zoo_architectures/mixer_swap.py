@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from zoo.components import ArchitectureFacts, Family
+from zoo.facts import ArchitectureFacts, Family
 from zoo.modules import Dropout, DropPath, rising
 from zoo_architectures import cells
 from zoo_architectures.base import EmbeddingClassifier

@@ -7,7 +7,8 @@ from typing import Any
 import timm
 from torch import nn
 
-from zoo.components import Params, Pretrained
+from zoo.components import Params
+from zoo.facts import Pretrained
 from zoo_architectures.adapter import TimmClassifier
 from zoo_architectures.curated import Published
 from zoo_architectures.specs.residual import ResNet

@@ -8,7 +8,7 @@ import torch
 from timm.models.sequencer import LSTM2d, Sequencer2d, Sequencer2dBlock
 from torch import Tensor, nn
 
-from zoo.components import ArchitectureFacts
+from zoo.facts import ArchitectureFacts
 from zoo.modules import attach_dropout
 from zoo_architectures import cells, timm_models
 from zoo_architectures.adapter import TimmClassifier

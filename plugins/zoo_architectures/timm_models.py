@@ -11,8 +11,8 @@ import timm
 import torch
 from torch import nn
 
-from zoo.components import ArchitectureFacts, Family
 from zoo.errors import ComponentError, nearest
+from zoo.facts import ArchitectureFacts, Family
 from zoo.guard import guarded
 from zoo_architectures.adapter import TimmClassifier, classifier_path
 from zoo_architectures.specs import timm_models as specs

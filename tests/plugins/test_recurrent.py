@@ -9,9 +9,9 @@ from fixtures.architectures import build, embeds, facts, images, on_meta, shaken
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zoo.components import ArchitectureFacts
 from zoo.errors import ComponentError
 from zoo.evaluation.cost import count_macs
+from zoo.facts import ArchitectureFacts
 from zoo.modules import Dropout
 from zoo.training.randomness import stream
 from zoo_architectures import cells

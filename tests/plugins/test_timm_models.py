@@ -9,8 +9,8 @@ import torch
 from fixtures.architectures import build, embeds, facts, images, on_meta, shaken, weights
 from torch import nn
 
-from zoo.components import ArchitectureFacts
 from zoo.errors import ComponentError
+from zoo.facts import ArchitectureFacts
 from zoo.training.randomness import stream
 from zoo_architectures.specs.timm_models import CURATED
 

@@ -9,7 +9,7 @@ import yaml
 
 import zoo
 from zoo.errors import RecipeError, ZooError
-from zoo.recipe import with_setting
+from zoo.settings import with_setting
 from zoo.training.choosing import combinations
 from zoo.training.events import Noted
 

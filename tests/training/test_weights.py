@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 import zoo
 from zoo.cli.main import main
-from zoo.components import Pretrained
 from zoo.errors import ComponentError
+from zoo.facts import Pretrained
 from zoo.training.weights import load_weights
 
 Tensors = dict[str, Tensor]

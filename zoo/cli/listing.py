@@ -10,10 +10,11 @@ import click
 from zoo.cli.command import Command
 from zoo.cli.completion import complete_kind
 from zoo.cli.workspace import Workspace
-from zoo.components import ArchitectureSpec, Family
+from zoo.components import ArchitectureSpec
 from zoo.console.listing import TITLES, Row, listing
 from zoo.console.output import print_json, print_note, print_result
 from zoo.errors import UnknownNameError
+from zoo.facts import Family
 from zoo.plugins import Entry
 
 ALL_KINDS = tuple(TITLES)

@@ -9,7 +9,8 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from zoo.recipe import Recipe, with_setting
+from zoo.recipe import Recipe
+from zoo.settings import with_setting
 from zoo.training.events import EpochDone, Evaluating
 from zoo.training.experiment import Experiment, with_recipe
 from zoo.training.loop import fit

@@ -14,8 +14,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from zoo.components import Pretrained
 from zoo.errors import ComponentError, ZooError
+from zoo.facts import Pretrained
 from zoo.guard import guarded
 from zoo.recipe import PRETRAINED
 from zoo.wording import few

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from zoo.components import ArchitectureSpec, Family, Params
+from zoo.components import ArchitectureSpec, Params
+from zoo.facts import Family
 
 
 class Timm(Params, frozen=True, kw_only=True):
