@@ -98,7 +98,6 @@ def test_a_small_network_by_hand() -> None:
         ("flatten", "Flatten", (512,)),
         ("hidden", "Linear", (1024,)),
         ("hidden_relu", "ReLU", (1024,)),
-        ("dropout", "Dropout", (1024,)),
         ("head", "Linear", (10,)),
     ]
 

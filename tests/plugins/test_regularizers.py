@@ -174,7 +174,7 @@ def test_dropout_acts_in_the_places_it_names() -> None:
     assert places(model) == {"stack.dropouts.0": 0.3, "stack.dropouts.1": 0.3}
     model = network("conv-net", filters=2, hidden=6)
     assert attached(model, "dropout", rate=0.4).changes == [("dropout", "changed 1 module")]
-    assert places(model) == {"dropout": 0.4}
+    assert places(model) == {"head.dropout": 0.4}
 
 
 def test_dropout_everywhere_adds_the_head_to_the_recurrent_places() -> None:

@@ -10,9 +10,22 @@ from zoo.plugins import load_catalog
 from zoo.testing import parametrize_with_checks
 
 CATALOG = load_catalog()
+LARGE = ("resnet101", "vgg16", "vgg16-bn", "convnext-tiny")  # as many layers as others, and a minute of checks
 
 
-@parametrize_with_checks("architectures", CATALOG)
+def apart(mark: pytest.MarkDecorator) -> pytest.MarkDecorator:
+    """Return the mark with the checks of large networks among the slow tests."""
+    names, cases = mark.args
+    slow = [
+        pytest.param(*case.values, id=case.id, marks=pytest.mark.slow)
+        if str(case.id).split("-", 1)[1].rpartition("-")[0] in LARGE
+        else case
+        for case in cases
+    ]
+    return pytest.mark.parametrize(names, slow)
+
+
+@apart(parametrize_with_checks("architectures", CATALOG))
 def test_architectures(check: Callable[[], None]) -> None:
     assert check() is None
 
