@@ -84,7 +84,8 @@ class Augmentation(msgspec.Struct, frozen=True, kw_only=True):
     horizontal_flip: Annotated[bool, Meta(description="mirror left and right, half of the time")] = False
     vertical_flip: Annotated[bool, Meta(description="mirror top and bottom, half of the time")] = False
     random_resized_crop: Annotated[
-        ResizedCrop | None, Meta(description="enlarge a random rectangle to the image's size; {} for the usual ranges")
+        ResizedCrop | None,
+        Meta(description="enlarge a random rectangle of the loaded image to its size; {} for the usual ranges"),
     ] = None
     padding_crop: Annotated[
         int, Meta(ge=0, le=256, description="pixels of black around the image before a random crop")

@@ -44,7 +44,7 @@ class DropPath(nn.Module):
 
     What stays is divided by 1 - drop_prob, so that the mean is kept (Huang et al., "Deep networks with stochastic depth",
     ECCV 2016). Architectures whose factory takes `drop_path_rate` put it at the end of each branch, with rates that rise
-    linearly from 0 at the first block to that rate at the last; timm's module of this name has the same attribute.
+    linearly from 0 at the first block to that rate at the last, as in timm, whose module of this name has the same attribute.
     """
 
     def __init__(self, drop_prob: float = 0.0) -> None:

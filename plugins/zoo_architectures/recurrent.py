@@ -63,7 +63,7 @@ def build_row_lstm(params: specs.Recurrent, *, num_outputs: int, in_channels: in
 
 def build_row_bilstm(params: specs.Recurrent, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
     """Return the network that reads the rows downwards and upwards (Graves and Schmidhuber, "Framewise phoneme
-    classification with bidirectional LSTM", Neural Networks 2005); both final states are classified.
+    classification with bidirectional LSTM and other neural network architectures", Neural Networks 2005); both final states are classified.
     """
     return SequenceClassifier(_gated(params, bidirectional=True), "rows", num_outputs, in_channels, image_size[1])
 

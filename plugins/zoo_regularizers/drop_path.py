@@ -12,7 +12,7 @@ class DropPath(Regularizer):
     """Checks that the rate reached the model (Huang et al., "Deep networks with stochastic depth", ECCV 2016).
 
     The architecture's factory gets it as `drop_path_rate` and puts modules with a `drop_prob` of their own into its residual
-    branches: 0 in the first block, the rate in the last, as in the paper. They draw inside the stream of the forward pass,
+    branches: 0 in the first block, the rate in the last, as in timm; the paper's law for block l of L is l / L of the rate. They draw inside the stream of the forward pass,
     have no parameters, and do nothing in evaluation.
     """
 

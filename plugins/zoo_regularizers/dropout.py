@@ -6,6 +6,7 @@ from torch import nn
 
 from zoo.bases import Regularizer
 from zoo.modules import Dropout, attach_dropout
+from zoo.training.freezing import is_pinned
 from zoo_regularizers import schemas
 
 
@@ -18,7 +19,7 @@ class DropoutRate(Regularizer):
     def apply_to_model(self, model: nn.Module) -> int:
         """Return how many modules act with the rate; a head without one gets one before its classifier."""
         places = ("head", "recurrent", "body") if self._params.where == "all" else (self._params.where,)
-        found = [m for m in model.modules() if isinstance(m, Dropout) and m.place in places]
+        found = [m for m in model.modules() if isinstance(m, Dropout) and m.place in places and not is_pinned(m)]
         if "head" in places and not any(m.place == "head" for m in found):
             found += _attach(model)
         for module in found:

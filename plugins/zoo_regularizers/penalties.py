@@ -11,7 +11,7 @@ from zoo_regularizers.spared import spared
 
 
 class L1(Regularizer):
-    """Adds strength · Σ |w| over the weights that train (Tibshirani, "Regression shrinkage and selection", JRSS B 1996).
+    """Adds strength · Σ |w| over the weights that train (Tibshirani, "Regression shrinkage and selection via the lasso", JRSS B 1996).
 
     What weight decay spares is spared here too.
     """

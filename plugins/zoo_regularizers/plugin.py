@@ -111,6 +111,7 @@ _BATCHES = (
         summary="draws samples of rare classes more often",
         params=schemas.BalancedSampling,
         strength="strength",
+        conflicts=("class-weights", "logit-adjustment"),  # one imbalance would be corrected twice
     ),
 )
 

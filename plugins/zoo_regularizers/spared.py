@@ -10,7 +10,8 @@ _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm
 def spared(model: nn.Module) -> frozenset[str]:
     """Return the names of biases, of norms' parameters and of other vectors.
 
-    Sparing them follows Goyal et al., "Accurate, large minibatch SGD" (2017).
+    Goyal et al., "Accurate, large minibatch SGD" (2017) spare batch norm, He et al., "Bag of tricks for image classification with
+    convolutional neural networks", CVPR 2019 the biases as well.
     """
     norms = {
         f"{path}.{name}" if path else name

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from zoo.data.dataset import Dataset
-from zoo.data.loader import Batch, Loader, draw
+from zoo.data.loader import REPEAT, Batch, Loader, draw, repeats
 from zoo.errors import DataError, UnknownNameError
 from zoo.recipe import DataSettings
-from zoo.training.randomness import order
+from zoo.training.randomness import order, uniform
 
 Prepare = Callable[..., Dataset]
 
@@ -110,7 +110,7 @@ def test_weights_draw_with_replacement_in_proportion(dataset: Prepare) -> None:
     data = dataset("digits")
     weights = torch.where(torch.from_numpy(data.splits["train"].labels) == 3, 9.0, 1.0)
     _, labels, samples = joined(loader(data).training(0, 0, 0, weights))
-    assert len(labels) == 1078 and len(samples.unique()) < 1078
+    assert len(labels) == 1078 and len((samples % REPEAT).unique()) < 1078 == len(samples.unique())
     assert float((labels == 3).float().mean()) == pytest.approx(0.5, abs=0.06)
     assert torch.equal(samples, joined(loader(data).training(0, 0, 0, weights))[2])
     assert not torch.equal(samples, joined(loader(data).training(0, 1, 0, weights))[2])
@@ -156,3 +156,10 @@ def test_photos_stream_to_the_same_bits(dataset: Prepare, test_data: Path) -> No
     assert all(map(torch.equal, joined(streamed.training(0, 0)), expected))
     streamed.close()
     assert len(np.unique(data.splits["train"].labels)) == 10
+
+
+def test_a_sample_that_is_drawn_again_is_another_to_augmentation() -> None:
+    assert repeats(torch.tensor([3, 1, 3, 3, 1, 0])).tolist() == [0, 0, 1, 2, 1, 0]
+    visited = torch.tensor([7, 7 + REPEAT, 7 + 2 * REPEAT, 8])
+    draws = uniform(0, "augment", 0, visited)
+    assert len(set(draws[:, 0].tolist())) == 4

@@ -58,6 +58,16 @@ def test_the_run_keeps_what_was_chosen_as_its_recipe(tmp_path: Path) -> None:
     assert figures[0] == figures[1]
 
 
+def test_a_head_that_diverges_is_not_chosen(tmp_path: Path) -> None:
+    notes: list[str] = []
+    run = zoo.train(
+        "conv-net-momentum", *SETTINGS, search(optimizer__lr=[1e30, 0.1]), run=tmp_path / "r",
+        on_event=lambda event: notes.append(event.text) if isinstance(event, Noted) else None,
+    )  # fmt: skip
+    assert "optimizer.lr 0.1 chosen" in notes[0] and "optimizer.lr 1e+30: diverged" in notes[0]
+    assert (run.summary or {})["status"] == "finished"
+
+
 def test_every_combination_of_choices_is_tried() -> None:
     recipe = zoo.resolve(
         "conv-net-momentum",
@@ -98,6 +108,14 @@ def test_a_setting_is_changed_and_the_recipe_is_not() -> None:
         (["freeze={stages: 1, choose: true}"], "freeze.choose needs the whole backbone frozen"),
         (["freeze={stages: 2, views: 3}"], "freeze.views needs the whole backbone frozen"),
         (["freeze={stages: backbone, choose: true}"], "freeze.choose needs choices"),
+        (
+            ["freeze={stages: backbone, choose: true}", search(architecture__hidden=[8, 16])],
+            "freeze.choose cannot try 'architecture.hidden', which is not of the head alone",
+        ),
+        (
+            ["freeze={stages: backbone, choose: true}", search(training__batch_size=[8, 16])],
+            "freeze.choose cannot try 'training.batch_size', which is not of the head alone",
+        ),
         (["freeze=all"], "freeze.stages must be backbone or an integer ≥ 1, got 'all' instead"),
     ],
 )

@@ -72,6 +72,23 @@ def test_whatever_they_depend_on_makes_others(settings: list[str]) -> None:
     assert "embeddings of train" in events[0].split
 
 
+def test_code_that_was_edited_makes_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun()
+    from zoo_architectures.convolutional import ConvNet
+
+    plain = ConvNet.embed
+    monkeypatch.setattr(ConvNet, "embed", lambda self, features: plain(self, features) * 2)
+    _, events = begun()
+    assert events
+
+
+def test_a_cache_that_cannot_be_written_ends_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "file"))
+    x, events = begun()
+    assert events and x.inputs is not x.images
+
+
 def test_a_damaged_file_is_computed_anew(cache: Path) -> None:
     begun()
     for file in cache.iterdir():

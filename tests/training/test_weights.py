@@ -78,6 +78,18 @@ def test_a_first_convolution_for_three_channels_is_summed_for_one(tmp_path: Path
     assert torch.equal(model.stem[0].weight, tensors["stem.0.weight"].sum(1, keepdim=True))
 
 
+def test_weights_without_a_classifier_leave_the_models_own(tmp_path: Path) -> None:
+    tensors, model = published(), target()
+    for name in ("head.weight", "head.bias"):
+        del tensors[name]
+    before = state(model)
+    file = saved(tensors, tmp_path / "w.safetensors")
+    notes = load_weights(model, file, None, "resnet20")
+    assert notes == [f"weights {file}: there is no classifier in it; the model's own begins anew"]
+    assert torch.equal(model.head.weight, before["head.weight"])
+    assert torch.equal(model.stem[0].weight, tensors["stem.0.weight"])
+
+
 def lacking(tensors: Tensors) -> None:
     del tensors["blocks.0.conv1.weight"]
 
@@ -221,3 +233,29 @@ def test_a_run_goes_on_without_the_file_that_it_began_with(tmp_path: Path, tiny:
                 raise Interrupted(2, "stopped here")
     file.unlink()
     assert (zoo.resume(tmp_path / "r", device="cpu").summary or {})["status"] == "finished"
+
+
+def test_a_choice_that_was_stopped_begins_anew_from_the_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from zoo.training.events import Evaluating
+    from zoo.training.session import Session
+
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    start = state(build("resnet20", (1, 16, 16), 7, width=4))
+    given = {name: -tensor if "conv" in name else tensor for name, tensor in start.items()}
+    saved(given, tmp_path / "w.safetensors")
+    recipe = zoo.resolve(
+        "conv-net-momentum", "architecture={name: resnet20, width: 4}", "data.train_size=100", "training.epochs=1",
+        "weights=w.safetensors", "regularizers=[]", "augmentation=null", "freeze={stages: backbone, choose: true}",
+        "search={optimizer.lr: {choices: [0.1, 0.01]}}",
+    )  # fmt: skip
+    whole = zoo.train(recipe, run=tmp_path / "whole", device="cpu")
+    session = Session.start(recipe, catalog=zoo.catalog, run=tmp_path / "stopped", device="cpu")
+    for event in session.events():
+        if isinstance(event, Evaluating) and event.split == "heads to choose from":
+            break
+    resumed = zoo.resume(tmp_path / "stopped", device="cpu")
+    states = [run.checkpoints.load_best()["model"] for run in (whole, resumed)]
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+    assert torch.equal(states[0]["blocks.0.conv1.weight"], given["blocks.0.conv1.weight"])

@@ -80,6 +80,11 @@ class Preprocess:
 
 def _check(a: Augmentation, images: Tensor) -> None:
     policy = a.chosen_policy
+    if policy is not None and images.shape[1] not in (1, 3):
+        raise DataError(
+            f"augmentation.policy {policy.name} works on grey and on colour images, and these have {images.shape[1]} channels",
+            hint="augmentation.policy=null",
+        )
     if policy is not None and images.dtype != torch.uint8:
         raise DataError(
             f"augmentation.policy {policy.name} is for 8-bit images, and the data is {str(images.dtype).partition('.')[2]}",

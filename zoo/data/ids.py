@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
@@ -23,19 +24,27 @@ def content_ids(split: Split) -> list[str]:
     return [every[sample] for sample in split.samples.tolist()]
 
 
+def content_digests(split: Split) -> list[str]:
+    """Return the digest of each sample of the split, in its order; repeats are not told apart, and nothing else is read."""
+    return _digests(split.images, split.samples.tolist())
+
+
 def image_ids(images: Images) -> list[str]:
     """Return one id per image, in canonical order."""
-    if isinstance(images, ArrayImages):
-        kind = f"{images.data.dtype.newbyteorder('<').str}{images.data.shape[1:]}".encode()
-        digests = [blake2b(kind + image.tobytes(), digest_size=DIGEST).hexdigest() for image in images.data]
-    else:
-        digests = [_file_digest(images.root / path) for path in images.paths]
+    digests = _digests(images, range(len(images)))
     seen: dict[str, int] = {}
     ids = []
     for digest in digests:
         seen[digest] = seen.get(digest, 0) + 1
         ids.append(digest if seen[digest] == 1 else f"{digest}#{seen[digest]}")
     return ids
+
+
+def _digests(images: Images, positions: Iterable[int]) -> list[str]:
+    if isinstance(images, ArrayImages):
+        kind = f"{images.data.dtype.newbyteorder('<').str}{images.data.shape[1:]}".encode()
+        return [blake2b(kind + images.data[i].tobytes(), digest_size=DIGEST).hexdigest() for i in positions]
+    return [_file_digest(images.root / images.paths[i]) for i in positions]
 
 
 def _file_digest(path: Path) -> str:
@@ -46,6 +55,6 @@ def _file_digest(path: Path) -> str:
         raise ImageError(f"cannot read {path}: {error.strerror}") from error
 
 
-@lru_cache(maxsize=1 << 20)
+@lru_cache(maxsize=1 << 24)
 def _digest(path: Path, size: int, modified: int) -> str:  # size and time are keys of the cache
     return blake2b(path.read_bytes(), digest_size=DIGEST).hexdigest()

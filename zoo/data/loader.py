@@ -16,6 +16,10 @@ from zoo.data.streaming import Stream, Workers, count_workers, refuse
 from zoo.errors import DataError, UnknownNameError
 from zoo.training.randomness import bits, order
 
+REPEAT = (
+    1 << 40
+)  # added to a sample once for each time that an epoch has drawn it before: it looks another way each time
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -84,13 +88,16 @@ class Loader:
         n = len(self.split)
         samples = torch.from_numpy(self.split.samples)
         visited = order(seed, epoch, samples) if weights is None else draw(weights, seed, epoch)
+        again = None if weights is None else repeats(visited)
         edges = [i * n // self.batches_per_epoch for i in range(self.batches_per_epoch + 1)]
-        rows, totals = [], []
+        rows, totals, counts = [], [], []
         for low, high in list(pairwise(edges))[start:]:
             mine = [low + (rank * (high - low)) // self._world for rank in (self._rank, self._rank + 1)]
             rows.append(visited[mine[0] : mine[1]])
             totals.append(high - low)
-        return self._deliver(rows, totals)
+            if again is not None:
+                counts.append(again[mine[0] : mine[1]])
+        return self._deliver(rows, totals, counts)
 
     def evaluation(self) -> Iterator[Batch]:
         """Yield this process's run of samples in source order; the runs of all processes are the split, each sample once.
@@ -110,13 +117,16 @@ class Loader:
         if self._stream is not None:
             self._stream.close()
 
-    def _deliver(self, rows: Sequence[Tensor], totals: Sequence[int]) -> Iterator[Batch]:
+    def _deliver(self, rows: Sequence[Tensor], totals: Sequence[int], counts: Sequence[Tensor] = ()) -> Iterator[Batch]:
         pictures = self._resident(rows) if self._stream is None else self._streamed(self._stream, rows)
-        for row, total in zip(rows, totals, strict=True):
+        for number, (row, total) in enumerate(zip(rows, totals, strict=True)):
             began = time.perf_counter()
             images = next(pictures)
             place = row.to(self.device)
-            yield Batch(images, self._labels[place], self._samples[place], total, time.perf_counter() - began)
+            samples = self._samples[place]
+            if counts:
+                samples = samples + counts[number].to(self.device) * REPEAT
+            yield Batch(images, self._labels[place], samples, total, time.perf_counter() - began)
 
     def _resident(self, rows: Sequence[Tensor]) -> Iterator[Tensor]:
         for row in rows:
@@ -126,6 +136,14 @@ class Loader:
         for images, wrong in stream.batches([self.split.samples[row.numpy()] for row in rows]):
             refuse(wrong)
             yield images.to(self.device, non_blocking=True)
+
+
+def repeats(visited: Tensor) -> Tensor:
+    """Return int64 `(n,)`: how often each visited position has been visited before."""
+    places = torch.argsort(visited, stable=True)
+    ordered = visited[places]
+    first = torch.searchsorted(ordered, ordered)
+    return torch.empty_like(places).index_copy_(0, places, torch.arange(len(visited)) - first)
 
 
 def draw(weights: Tensor, seed: int, epoch: int) -> Tensor:

@@ -106,8 +106,8 @@ class Classifier:
         if not pixels:
             return [r for r in results if r is not None]
         batch = torch.from_numpy(np.stack(pixels)).to(self.device)
-        with autocast(self.device, self.precision):
-            logits = augmented.logits(self.network, self.preprocess, batch, tta)
+        context = autocast(self.device, self.precision)
+        logits = augmented.logits(self.network, self.preprocess, batch, tta, context)
         values, indices = torch.topk(
             torch.softmax(logits.double() if self.device.type != "mps" else logits.float(), 1), top
         )

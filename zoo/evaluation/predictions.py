@@ -59,8 +59,7 @@ def forward(
     With `tta` the logits are log-probabilities averaged over so many augmented views; see `zoo.evaluation.tta`.
     """
     for batch in loader.evaluation():
-        with autocast:
-            logits = augmented.logits(network, preprocess, batch.images, tta)
+        logits = augmented.logits(network, preprocess, batch.images, tta, autocast)
         yield batch.samples, batch.labels, logits.float()
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -29,15 +30,25 @@ def check(preprocess: Preprocess, views: int) -> None:
         )
 
 
-def logits(network: nn.Module, preprocess: Preprocess, images: Tensor, views: int) -> Tensor:
+def logits(
+    network: nn.Module,
+    preprocess: Preprocess,
+    images: Tensor,
+    views: int,
+    autocast: AbstractContextManager[None] | None = None,
+) -> Tensor:
     """Return `(B, C)`: the network's logits of the images, or, with views, float32 log-probabilities.
 
+    The network runs under `autocast`, views are made outside of it, as in training.
     With views they are the logarithm of the mean softmax over the plain images and so many augmented views of each.
     """
+    rows: list[Tensor] = []
+    for view in _views(preprocess, images, views):
+        with autocast or nullcontext():
+            rows.append(network(view))
     if views == 0:
-        plain: Tensor = network(preprocess.evaluate(images))
-        return plain
-    rows = [torch.log_softmax(network(view).float(), 1) for view in _views(preprocess, images, views)]
+        return rows[0]
+    rows = [torch.log_softmax(row.float(), 1) for row in rows]
     return torch.logsumexp(torch.stack(rows), 0) - math.log(len(rows))
 
 

@@ -43,6 +43,7 @@ TARGETS = tuple(
     for figure in ("accuracy", "balanced_accuracy", "macro_f1", "top5", "loss")
 )
 WEIGHTS = Annotated[str, Meta(min_length=1, description="a safetensors file, or `pretrained`: timm's download")]
+OF_A_HEAD = ("optimizer.", "schedule.", "regularizers.", "training.clip_norm")
 _SETTINGS = DataSettings.__struct_fields__
 
 T = TypeVar("T")
@@ -193,8 +194,16 @@ class _Resolver:
         for name in ("views", "choose"):
             if getattr(freeze, name) and freeze.stages != "backbone":
                 self._report(f"freeze.{name}", f"freeze.{name} needs the whole backbone frozen: stages backbone")
-        if freeze.choose and search is not BAD and not any(values.choices for values in search.values()):
+        if not freeze.choose or search is BAD:
+            return
+        if not any(values.choices for values in search.values()):
             self._report("freeze.choose", "freeze.choose needs choices: search: {SETTING: {choices: […]}}")
+        for path, values in search.items():
+            if values.choices and not path.startswith(OF_A_HEAD):
+                self._report(
+                    f"search.{path}",
+                    f"freeze.choose cannot try '{path}', which is not of the head alone; {', '.join(OF_A_HEAD)}… are",
+                )
 
     def _check_regularizers(self, regularizers: tuple[Component[Any], ...]) -> None:
         for first, second in combinations(regularizers, 2):

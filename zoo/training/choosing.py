@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from zoo.errors import DataError, NonFiniteError
 from zoo.recipe import Recipe
 from zoo.settings import with_setting
 from zoo.training.events import EpochDone, Evaluating
@@ -33,14 +34,21 @@ def choose(x: Experiment) -> Generator[Evaluating, None, tuple[Recipe, str]]:
     """
     yield from x.begin_epoch(0)  # the embeddings, which all heads share
     found: list[tuple[float, float, Values]] = []
+    diverged: list[Values] = []
     candidates = combinations(x.recipe)
     for done, values in enumerate(candidates):
         yield Evaluating(split="heads to choose from", done=done, total=len(candidates))
-        found.append((*_trained(x, _short(_with(x.recipe, values))), values))
+        try:
+            found.append((*_trained(x, _with(x.recipe, values)), values))
+        except (NonFiniteError, DataError):
+            diverged.append(values)
+    if not found:
+        raise NonFiniteError("every head to choose from diverged", hint="lower choices of optimizer.lr in search")
     metric = monitored(x.recipe)
     sign = 1.0 if improves(metric, 1.0, 0.0) else -1.0
     _, _, best = min(found, key=lambda row: (-sign * row[0], row[1]))
-    seen = "; ".join(f"{_words(values)}: {value:.4g}" for value, _, values in found)
+    words = [f"{_words(values)}: {value:.4g}" for value, _, values in found]
+    seen = "; ".join([*words, *(f"{_words(values)}: diverged" for values in diverged)])
     recipe = _with(x.recipe, best)
     assert recipe.freeze is not None
     recipe = replace(recipe, freeze=replace(recipe.freeze, choose=False))
@@ -49,22 +57,19 @@ def choose(x: Experiment) -> Generator[Evaluating, None, tuple[Recipe, str]]:
 
 def _trained(x: Experiment, recipe: Recipe) -> tuple[float, float]:
     """Return the best value of the monitored metric, and the validation loss of that epoch."""
-    metric = monitored(recipe)
+    metric, freeze = monitored(recipe), recipe.freeze
+    assert freeze is not None
+    last, recipe = freeze.unfreeze_after, replace(recipe, freeze=replace(freeze, unfreeze_after=None))
     best: Mapping[str, float] | None = None
     for event in fit(with_recipe(x, recipe, copy.deepcopy(x.model)), Progress(x.device)):
-        if isinstance(event, EpochDone) and event.best:
+        if not isinstance(event, EpochDone):
+            continue
+        if event.best:
             best = event.metrics
+        if event.epoch == last:  # from here on everything would be trained
+            break
     assert best is not None
     return best[metric], best["validation/loss"]
-
-
-def _short(recipe: Recipe) -> Recipe:
-    """Return the recipe of the head alone: it ends where everything would be trained."""
-    freeze = recipe.freeze
-    if freeze is None or freeze.unfreeze_after is None:
-        return recipe
-    training = replace(recipe.training, epochs=freeze.unfreeze_after, steps=None)
-    return replace(recipe, freeze=replace(freeze, unfreeze_after=None), training=training)
 
 
 def _with(recipe: Recipe, values: Values) -> Recipe:

@@ -114,7 +114,7 @@ class Experiment:
         self.inputs = self.images
         self.network = wrapped(with_head(self.model, self.recipe), self.recipe, self.device, self.world)
         self.optimizer = build_optimizer(
-            self.recipe, self.regularizers.parameter_groups(names, self.recipe.freeze.lr_scale)
+            self.recipe, self.model, self.regularizers.parameter_groups(names, self.recipe.freeze.lr_scale)
         )
 
     def close(self) -> None:
@@ -211,7 +211,7 @@ def build(
         world=world,
         model=model,
         network=wrapped(with_head(model, recipe), recipe, place, world),
-        optimizer=build_optimizer(recipe, regularizers.parameter_groups()),
+        optimizer=build_optimizer(recipe, model, regularizers.parameter_groups()),
         regularizers=regularizers,
         images=images,
         inputs=images,
@@ -232,7 +232,7 @@ def with_recipe(x: Experiment, recipe: Recipe, model: nn.Module) -> Experiment:
         recipe=recipe,
         model=model,
         network=wrapped(with_head(network, recipe), recipe, x.device, x.world),
-        optimizer=build_optimizer(recipe, regularizers.parameter_groups()),
+        optimizer=build_optimizer(recipe, model, regularizers.parameter_groups()),
         regularizers=regularizers,
     )
 

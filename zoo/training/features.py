@@ -7,7 +7,9 @@ import io
 import json
 import os
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +22,15 @@ from torch import Tensor, nn
 from zoo import storage
 from zoo.data.augment import Preprocess
 from zoo.data.dataset import Dataset
-from zoo.data.ids import content_ids
+from zoo.data.ids import content_digests
 from zoo.data.loader import Batch, Loader
+from zoo.errors import ZooError
 from zoo.recipe import Freeze, Recipe, plain
 from zoo.training.distributed import World
 from zoo.training.events import Evaluating
 from zoo.training.randomness import Draws
 from zoo.training.regularizers import Regularizers
+from zoo.version import __version__
 
 KEPT = 4 * 2**30  # bytes of embeddings on disk; the ones used longest ago go first
 
@@ -145,25 +149,46 @@ class Embedder:
             draws = Draws(self.recipe.training.seed, view or 0, batch.samples)
             pixels = preprocess.evaluate(batch.images) if view is None else preprocess.train(batch.images, draws)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-                rows.append(model.forward_head(model.forward_features(pixels), pre_logits=True).float())
+                rows.append(model.forward_head(model.forward_features(pixels), pre_logits=True).float().cpu())
             done = min(total, done + len(batch.samples) * self.world.size)
             yield Evaluating(split=label, done=done, total=total)
         loader.close()
-        gathered: NDArray[np.float32] = self.world.gather(torch.cat(rows)).cpu().numpy()
+        mine = torch.cat(rows)
+        # Processes exchange tensors on their devices; alone, embeddings stay in the host's memory.
+        gathered: NDArray[np.float32] = (
+            mine if self.world.size == 1 else self.world.gather(mine.to(self.device)).cpu()
+        ).numpy()
         return gathered
+
+    @torch.inference_mode()
+    def _probe(self) -> str:
+        """Return a digest of the embedding of one fixed image, rounded: code that was edited has another."""
+        model: Any = self.model.eval()
+        data = self.images.dataset
+        image = torch.linspace(-1, 1, data.channels * data.size[0] * data.size[1], device=self.device)
+        pixels = image.view(1, data.channels, *data.size)
+        embedding = model.forward_head(model.forward_features(pixels), pre_logits=True).float().cpu()
+        return hashlib.blake2b(np.round(embedding.numpy(), 3).tobytes(), digest_size=16).hexdigest()
 
     def _key(self, split: str, view: int | None) -> str:
         data = self.images.dataset
         described = {
             "architecture": [self.recipe.architecture.name, plain(self.recipe.architecture.params)],
+            "versions": [__version__, version("timm"), *_provenance(self.recipe)],
+            "probe": self._probe(),
             "weights": _digest_of(self.model),
             "image": [data.channels, *data.size],
             "normalization": [data.mean, data.std],
             "view": None if view is None else [self.recipe.training.seed, view, plain(self.recipe.augmentation)],
             "precision": [self.precision, self.device.type, torch.__version__],
-            "images": content_ids(data.splits[split]),
+            "images": content_digests(data.splits[split]),
         }
         return hashlib.blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+def _provenance(recipe: Recipe) -> list[str]:
+    source = recipe.architecture.provenance
+    return [source.plugin, source.distribution, source.version]
 
 
 def folder() -> Path:
@@ -181,15 +206,21 @@ def _kept(path: Path) -> NDArray[np.float32] | None:
 
 
 def _keep(path: Path, embeddings: NDArray[np.float32]) -> None:
+    """Write embeddings, where the disk takes them, and drop the ones used longest ago beyond what is kept."""
     buffer = io.BytesIO()
     np.save(buffer, embeddings, allow_pickle=False)
-    storage.make_folder(path.parent)
-    storage.write_bytes(path, buffer.getvalue())
-    total = 0
-    for file in sorted(path.parent.glob("*.npy"), key=lambda file: -file.stat().st_mtime):
-        total += file.stat().st_size
-        if total > KEPT and file != path:
-            file.unlink()
+    try:
+        storage.make_folder(path.parent)
+        storage.write_bytes(path, buffer.getvalue())
+    except ZooError:  # a cache is a convenience: the run goes on from memory
+        return
+    with suppress(OSError):  # another run may drop files at the same time
+        files = [(file.stat(), file) for file in path.parent.glob("*.npy")]
+        total = 0
+        for status, file in sorted(files, key=lambda found: -found[0].st_mtime):
+            total += status.st_size
+            if total > KEPT and file != path:
+                file.unlink(missing_ok=True)
 
 
 def _digest_of(model: nn.Module) -> str:

@@ -5,20 +5,26 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from torch import nn
 
 from zoo.bases import ParameterGroup
 from zoo.errors import ComponentError
 from zoo.recipe import Recipe
 
 
-def build_optimizer(recipe: Recipe, groups: list[ParameterGroup]) -> torch.optim.Optimizer:
-    """Return the recipe's optimizer over these groups, each with the rate that schedules multiply."""
-    optimizer = recipe.optimizer.build(groups)
+def build_optimizer(recipe: Recipe, model: nn.Module, groups: list[ParameterGroup]) -> torch.optim.Optimizer:
+    """Return the recipe's optimizer over these groups, each with the rate that schedules multiply.
+
+    The factory finds in `positions` of each group where its parameters stand in the model, whatever the order of groups.
+    """
+    place = {name: i for i, (name, _) in enumerate(model.named_parameters())}
+    optimizer = recipe.optimizer.build([{**g, "positions": [place[name] for name, _ in g["params"]]} for g in groups])
     if not isinstance(optimizer, torch.optim.Optimizer):
         raise ComponentError(
             f"{recipe.optimizer!r} must build a torch.optim.Optimizer, got {type(optimizer).__name__} instead"
         )
     for group in optimizer.param_groups:
+        group.pop("positions", None)
         group.setdefault("initial_lr", group["lr"] * group.get("lr_scale", 1.0))
     return optimizer
 

@@ -80,7 +80,10 @@ class Session:
         threads = int(before["threads"])
         if device == "auto" and (began_on := before["device"].split()[0]) in available_devices():
             device = began_on
-        session = cls(here, build(recipe, device=device, fresh=False), catalog, threads)
+        index = here.checkpoints.index()
+        # A choice that was not finished begins anew, from the weights that the recipe names.
+        anew = index.last is None or (recipe.freeze is not None and recipe.freeze.choose and index.last.step == 0)
+        session = cls(here, build(recipe, device=device, fresh=anew), catalog, threads)
         if list(session.experiment.dataset.classes) != manifest["classes"]:
             raise RunError(
                 f"the data of {here.path} has other classes now: {', '.join(session.experiment.dataset.classes)}",
@@ -91,10 +94,8 @@ class Session:
             raise RunError(
                 f"the data of {here.path} is not what it was trained on so far", hint="restore the data, or train anew"
             )
-        index = here.checkpoints.index()
         notes: list[str] = []
-        chooses = session.experiment.recipe.freeze is not None and session.experiment.recipe.freeze.choose
-        if index.last is not None and not (chooses and index.last.step == 0):
+        if not anew:
             state, notes = here.checkpoints.load_last()
             session.experiment.load_state_dict(state)
             session.progress.load_state_dict(state["progress"])

@@ -43,8 +43,9 @@ def load_weights(model: nn.Module, weights: str, published: Pretrained | None, a
         plan = _Plan(model, described, source, architecture)
     else:
         source = f"weights {weights}"
-        plan = _Plan(model, _header(Path(weights), source), source, architecture)
-        with _reading(source), safe_open(weights, framework="pt") as file:
+        path = Path(weights).expanduser()
+        plan = _Plan(model, _header(path, source), source, architecture)
+        with _reading(source), safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in plan.taken}
     plan.fill(tensors)
     return plan.notes
@@ -63,11 +64,14 @@ class _Plan:
         # A classifier for other classes has other shapes in all its parts, or its parts are replaced together.
         if skipped:
             skipped = [name for name in names if name in classifier]
+        headless = bool(classifier) and not classifier & set(names)
         self.taken = {old: new for new, old in names.items() if new not in skipped}
-        self._check(given, set(self.state) - set(skipped))
+        self._check(given, set(self.state) - set(skipped) - (classifier if headless else set()))
         self.notes = [
             f"left out of {source}, for other classes: {', '.join(sorted(names[name] for name in skipped))}"
         ] * bool(skipped)
+        if headless:
+            self.notes.append(f"{source}: there is no classifier in it; the model's own begins anew")
         summed = [old for old, new in self.taken.items() if given[old].shape != self.state[new].shape]
         if summed:
             self.notes.append(f"{', '.join(summed)} of {source} summed over its three channels")
@@ -100,8 +104,8 @@ class _Plan:
     def _refused(self, why: str) -> ComponentError:
         return ComponentError(
             f"{self.source}: not those of {self.architecture} as this recipe builds it: {why}",
-            possible="weights of the same architecture with the same parameters, in float32",
-            hint="another architecture, or weights=null",
+            possible="float32 weights of the same architecture, with the same parameters and, for transformers, image size",
+            hint="architecture.stem=imagenet, data.image_size=224, another architecture, or weights=null",
         )
 
     def fill(self, tensors: Mapping[str, Tensor]) -> None:
