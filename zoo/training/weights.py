@@ -34,7 +34,8 @@ class Described:
 def load_weights(model: nn.Module, weights: str, published: Pretrained | None, architecture: str) -> list[str]:
     """Put weights into the model and return in words what was left out or changed.
 
-    A classifier for another number of classes is left as it is. For images of one channel, weights of a first convolution for
+    A classifier for another number of classes, or none, leaves the model's own, which starts at 0: some networks of timm draw that of
+    a few classes so large that training from embeddings does not forget it. For images of one channel, weights of a first convolution for
     three are summed over them. Raises ComponentError, and changes nothing, where anything else differs or is not finite.
     """
     if weights == PRETRAINED:
@@ -65,13 +66,14 @@ class _Plan:
         if skipped:
             skipped = [name for name in names if name in classifier]
         headless = bool(classifier) and not classifier & set(names)
+        self.replaced = classifier if skipped or headless else set()
         self.taken = {old: new for new, old in names.items() if new not in skipped}
         self._check(given, set(self.state) - set(skipped) - (classifier if headless else set()))
         self.notes = [
             f"left out of {source}, for other classes: {', '.join(sorted(names[name] for name in skipped))}"
         ] * bool(skipped)
         if headless:
-            self.notes.append(f"{source}: there is no classifier in it; the model's own begins anew")
+            self.notes.append(f"{source}: there is no classifier in it")
         summed = [old for old, new in self.taken.items() if given[old].shape != self.state[new].shape]
         if summed:
             self.notes.append(f"{', '.join(summed)} of {source} summed over its three channels")
@@ -121,6 +123,8 @@ class _Plan:
             for old, new in self.taken.items():
                 target, tensor = self.state[new], tensors[old]
                 target.copy_(tensor if tensor.shape == target.shape else tensor.sum(1, keepdim=True))
+            for name in self.replaced:
+                self.state[name].zero_()
 
 
 def _classifier(model: nn.Module) -> set[str]:
