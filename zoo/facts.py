@@ -26,10 +26,12 @@ class Pretrained(msgspec.Struct, frozen=True, kw_only=True):
     """Published weights of an architecture, and what its images were like.
 
     `mean` and `std` are per channel in units of images scaled to [0, 1], `image_size` is pixels per side. `load` downloads, or
-    finds in a local cache, the state dict of the model that the factory builds for `num_outputs` and `in_channels`.
+    finds in a local cache, the state dict of the model that the factory builds for `num_outputs` and `in_channels`; `home`
+    says where they are published.
     """
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
     image_size: int
     load: Callable[[], Any]
+    home: str = ""

@@ -32,6 +32,7 @@ class Published:
             std=tuple(config.std),
             image_size=max(config.input_size[1:]),
             load=partial(_download, self.name),
+            home=f"https://huggingface.co/{config.hf_hub_id}" if config.hf_hub_id else str(config.url or ""),
         )
 
 

@@ -76,6 +76,11 @@ class _Resolver:
                 near = nearest(key, BLOCKS, 1)
                 possible = f"did you mean '{near[0]}'?" if near else f"blocks are {', '.join(BLOCKS)}"
                 converter.report(block.key or block.mark, f"unknown block '{key}'; {possible}")
+        regularizers = self._regularizers()
+        search, freeze = self._search(regularizers), self._freeze()
+        if isinstance(freeze, Freeze) and freeze.choose and search == {} and "search" in self.node.mapping:
+            converter.notes.append("nothing is left to choose from: the head trains as the recipe says")
+            freeze = msgspec.structs.replace(freeze, choose=False)
         parts: dict[str, Any] = {
             "data": self._data(),
             "source": self._component("data", _SETTINGS),
@@ -84,12 +89,12 @@ class _Resolver:
             "schedule": self._schedule(),
             "loss": self._block("loss", Loss, "cross-entropy"),
             "weights": self._block("weights", WEIGHTS, None),
-            "freeze": self._freeze(),
-            "regularizers": self._regularizers(),
+            "freeze": freeze,
+            "regularizers": regularizers,
             "augmentation": self._block("augmentation", Augmentation, Augmentation()),
             "training": self._block("training", Training, Training()),
             "acquisition": self._component("acquisition") if "acquisition" in self.node.mapping else None,
-            "search": self._block("search", dict[str, Range], {}),
+            "search": search,
             "target": self._block("target", Target, None),
         }
         for key in REQUIRED:
@@ -136,6 +141,16 @@ class _Resolver:
             return self.converter.report(node.mark, f"schedule needs a name: {', '.join(SCHEDULES)}")
         name = self.converter.value(named, Literal[tuple(SCHEDULES)], "schedule.name")
         return BAD if name is BAD else self.converter.struct(node, SCHEDULES[name], "schedule", DEFAULT, ("name",))
+
+    def _search(self, regularizers: Any) -> Any:
+        """Return the ranges, without those of regularizers that the recipe does not have: it may have inherited them."""
+        search: Any = self._block("search", dict[str, Range], {})
+        if search is BAD or regularizers is BAD:
+            return search
+        names = {component.name for component in regularizers}
+        gone = [p for p in search if p.startswith("regularizers.") and p.split(".")[1] not in names]
+        self.converter.notes += [f"search leaves {path} out: the recipe has no such regularizer" for path in gone]
+        return {path: values for path, values in search.items() if path not in gone}
 
     def _freeze(self) -> Any:
         node = self.node.mapping.get("freeze")

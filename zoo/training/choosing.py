@@ -79,4 +79,4 @@ def _with(recipe: Recipe, values: Values) -> Recipe:
 
 
 def _words(values: Values) -> str:
-    return ", ".join(f"{path} {value}" for path, value in values.items())
+    return ", ".join(f"{path.removeprefix('regularizers.')} {value}" for path, value in values.items())

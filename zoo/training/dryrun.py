@@ -16,9 +16,10 @@ from zoo.errors import ComponentError
 from zoo.evaluation.predictions import forward
 from zoo.recipe import Recipe
 from zoo.training import checkpoint
+from zoo.training.choosing import combinations
 from zoo.training.device import repeatable
 from zoo.training.experiment import Experiment, build
-from zoo.training.features import Views
+from zoo.training.features import Views, usable
 from zoo.training.loop import optimize, set_mode
 from zoo.training.progress import Progress
 
@@ -60,7 +61,6 @@ def dry_run(recipe: Recipe, *, device: str = "auto") -> DryRun:
         loss = float(progress.loss) / progress.seen
         size = _save_and_restore(x, progress)
     x.close()
-    epochs = math.ceil(x.total_steps / x.steps_per_epoch)
     return DryRun(
         recipe=recipe.name,
         device=str(x.device),
@@ -74,10 +74,27 @@ def dry_run(recipe: Recipe, *, device: str = "auto") -> DryRun:
         memory_bytes=_peak_memory(x.device),
         seconds_per_step=seconds,
         total_steps=x.total_steps,
-        estimated_seconds=seconds * x.total_steps + epochs * evaluation * x.validation.batches_per_epoch,
+        estimated_seconds=_estimate(x, seconds, evaluation),
         checkpoint_bytes=size,
         notes=x.notes,
     )
+
+
+def _estimate(x: Experiment, step: float, evaluation: float) -> float:
+    """Return the seconds of a whole run, from those of a step and of a batch of validation.
+
+    Where embeddings will take the place of images, images are forwarded until then only: once, or once for each view.
+    """
+    freeze, epochs = x.recipe.freeze, math.ceil(x.total_steps / x.steps_per_epoch)
+    validation = evaluation * x.validation.batches_per_epoch
+    if freeze is None or not usable(freeze, x.preprocess, x.regularizers):
+        heads = 1 + (len(combinations(x.recipe)) if freeze is not None and freeze.choose else 0)
+        return heads * (step * x.total_steps + epochs * validation)
+    forwarded = max(1, freeze.views) * step * x.steps_per_epoch + 3 * validation
+    if freeze.unfreeze_after is None:
+        return forwarded
+    left = max(0, epochs - freeze.unfreeze_after)
+    return forwarded + left * (step * x.steps_per_epoch + validation)
 
 
 def _train(x: Experiment, progress: Progress, *, decodes: bool) -> float:

@@ -176,5 +176,7 @@ def _published(published: Pretrained | None, architecture: str) -> Mapping[str, 
             return tensors
     except ZooError as error:
         raise ComponentError(
-            error.problem, possible="a connection, or a file that you have", hint="weights=FILE.safetensors"
+            error.problem,
+            possible=f"a connection, or the safetensors file of {published.home or 'its authors'}",
+            hint="weights=FILE.safetensors",
         ) from error
