@@ -1,4 +1,4 @@
-"""One setting of a resolved recipe, changed."""
+"""A resolved recipe with something of it changed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from zoo.components import Component
+from zoo.components import Component, DataSourceSpec
 from zoo.errors import ZooError
-from zoo.recipe import Recipe
+from zoo.recipe import PRETRAINED, Recipe
 
 
 def with_setting(recipe: Recipe, path: str, value: Any) -> Recipe:
@@ -40,3 +40,23 @@ def _changed(part: Any, path: str, name: str, value: Any) -> Any:
         return msgspec.structs.replace(part, **{name: msgspec.convert(value, fields[name].type)})
     except msgspec.ValidationError as error:
         raise ZooError(f"{path} cannot be {value!r}: {error}") from error
+
+
+def absolute_paths(recipe: Recipe) -> Recipe:
+    """Return the recipe with the paths of its data source and of its weights made absolute: they mean the same in any folder."""
+    params: Any = recipe.source.params
+    path = getattr(params, "path", None)
+    assert isinstance(recipe.source.spec, DataSourceSpec)
+    if recipe.source.spec.recognizes is not None and isinstance(path, str) and path:
+        params = msgspec.structs.replace(params, path=_absolute(path))
+        source: Component[Any] = Component(recipe.source.spec, recipe.source.name, params, recipe.source.provenance)
+        recipe = msgspec.structs.replace(recipe, source=source)
+    if recipe.weights in (None, PRETRAINED):
+        return recipe
+    return msgspec.structs.replace(recipe, weights=_absolute(recipe.weights))
+
+
+def _absolute(path: str) -> str:
+    from pathlib import Path
+
+    return str(Path(path).expanduser().absolute())

@@ -12,7 +12,8 @@ from zoo.components import Component
 from zoo.errors import DataError, RecipeError, UnknownNameError
 from zoo.plugins import Catalog, load_catalog
 from zoo.recipe import Augmentation, Constant, Cosine, EarlyStopping, Normalization
-from zoo.registry import PACKAGED, Registry, absolute_paths, recipe_document
+from zoo.registry import PACKAGED, Registry, recipe_document
+from zoo.settings import absolute_paths
 
 CATALOG = load_catalog(quiet=True)
 BASE = """version: 1

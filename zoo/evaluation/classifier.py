@@ -18,8 +18,7 @@ from zoo.evaluation import tta as augmented
 from zoo.recipe import Recipe
 from zoo.training.device import choose_device, choose_precision
 from zoo.training.model import autocast, build_model, with_head
-from zoo.training.run import Run, find_run
-from zoo.training.session import stored_recipe
+from zoo.training.run import Run, find_run, stored_recipe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -29,11 +29,10 @@ from zoo.registry.conversion import Converter, in_order
 from zoo.registry.documents import COMMAND_LINE, Mark, Node, resolve_scalar
 from zoo.registry.files import VERSION, RegistryFile
 from zoo.registry.merging import assign, merge_recipes, name_node, with_data
-from zoo.registry.resolution import absolute_paths
 from zoo.registry.sources import recognize
 from zoo.version import __version__
 
-__all__ = ["ListedRecipe", "Registry", "absolute_paths", "recipe_document", "resolve_component"]
+__all__ = ["ListedRecipe", "Registry", "recipe_document", "resolve_component"]
 
 FILE_NAME = "registry.yaml"
 PACKAGED = Path(__file__).parent.parent / FILE_NAME

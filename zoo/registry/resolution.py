@@ -10,12 +10,11 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from zoo.components import AcquisitionSpec, ArchitectureSpec, Component, DataSourceSpec, RegularizerSpec
+from zoo.components import AcquisitionSpec, ArchitectureSpec, Component, RegularizerSpec
 from zoo.errors import ZooError, nearest
 from zoo.guard import guarded
 from zoo.plugins import Catalog
 from zoo.recipe import (
-    PRETRAINED,
     SCHEDULES,
     Augmentation,
     Constant,
@@ -292,23 +291,3 @@ def _clashes(first: Component[Any], second: Component[Any]) -> Iterator[str]:
         yield f"do not fit: '{second.name}' needs labels, which '{first.name}' rewrites"
     if second.name in one.conflicts or first.name in other.conflicts:
         yield "exclude each other"
-
-
-def absolute_paths(recipe: Recipe) -> Recipe:
-    """Return the recipe with the paths of its data source and of its weights made absolute: they mean the same in any folder."""
-    params: Any = recipe.source.params
-    path = getattr(params, "path", None)
-    assert isinstance(recipe.source.spec, DataSourceSpec)
-    if recipe.source.spec.recognizes is not None and isinstance(path, str) and path:
-        params = msgspec.structs.replace(params, path=_absolute(path))
-        source: Component[Any] = Component(recipe.source.spec, recipe.source.name, params, recipe.source.provenance)
-        recipe = msgspec.structs.replace(recipe, source=source)
-    if recipe.weights in (None, PRETRAINED):
-        return recipe
-    return msgspec.structs.replace(recipe, weights=_absolute(recipe.weights))
-
-
-def _absolute(path: str) -> str:
-    from pathlib import Path
-
-    return str(Path(path).expanduser().absolute())

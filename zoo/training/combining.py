@@ -25,8 +25,7 @@ from zoo.training.experiment import Experiment, build
 from zoo.training.final import evaluate_split
 from zoo.training.manifest import describe
 from zoo.training.progress import monitored
-from zoo.training.run import Run, claim_directory, new_directory
-from zoo.training.session import stored_recipe
+from zoo.training.run import Run, claim_directory, new_directory, stored_recipe
 from zoo.wording import few
 
 Combine = Literal["probabilities", "logits"]

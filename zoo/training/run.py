@@ -23,10 +23,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from filelock import FileLock, Timeout
 
 from zoo import storage
 from zoo.errors import RunError, RunLockedError, UnknownNameError
+from zoo.plugins import Catalog
+from zoo.recipe import Recipe
+from zoo.registry import Registry
 from zoo.training.checkpoint import Checkpoints
 
 RUNS = Path("runs")
@@ -209,3 +213,9 @@ def find_run(text: str | Path, root: Path = RUNS) -> Run:
         if run.name == str(text):
             return run
     raise UnknownNameError("run", str(text), [run.name for run in runs], hint="zoo runs")
+
+
+def stored_recipe(run: Run, catalog: Catalog) -> Recipe:
+    """Return the recipe that a run keeps."""
+    recipe = Registry.load(catalog, run.path / "recipe.yaml").resolve(run.recipe_name)
+    return msgspec.structs.replace(recipe, notes=())  # that it stands in a file of its own is no news

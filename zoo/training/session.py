@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import torch
 
 from zoo import storage
 from zoo.errors import Interrupted, RunError, RunLockedError, ZooError
 from zoo.plugins import Catalog
 from zoo.recipe import Recipe
-from zoo.registry import Registry, absolute_paths, recipe_document
+from zoo.registry import recipe_document
+from zoo.settings import absolute_paths
 from zoo.training.choosing import choose
 from zoo.training.device import Inexact, available_devices, repeatable
 from zoo.training.events import EpochDone, Evaluating, Event, Finished, Noted, Saved, Started, StepDone
@@ -26,7 +26,7 @@ from zoo.training.final import evaluate_split
 from zoo.training.loop import fit
 from zoo.training.manifest import describe, drift, environment
 from zoo.training.progress import Progress, monitored
-from zoo.training.run import Run, claim_directory, new_directory
+from zoo.training.run import Run, claim_directory, new_directory, stored_recipe
 from zoo.training.signals import caught_signals
 
 SAVE_SECONDS = 300.0
@@ -144,8 +144,7 @@ class Session:
         yield self._started()
         if last is None:
             yield self._save(best=False)
-        if x.recipe.freeze is not None and x.recipe.freeze.choose and progress.step == 0:
-            x = yield from self._choose(caught)
+        x = yield from self._chosen(caught)
         began = time.monotonic()
         for event in fit(x, progress):
             yield event
@@ -160,8 +159,11 @@ class Session:
         self._seconds = time.monotonic() - began
         yield from self._finish(caught)
 
-    def _choose(self, caught: Callable[[], int]) -> Generator[Event, None, Experiment]:
-        """Choose settings of the head on validation, and return the experiment that has them; a stop begins the choice anew."""
+    def _chosen(self, caught: Callable[[], int]) -> Generator[Event, None, Experiment]:
+        """Return the experiment, with settings of its head chosen on validation where it asks; a stop begins that anew."""
+        freeze = self.experiment.recipe.freeze
+        if freeze is None or not freeze.choose or self.progress.step > 0:
+            return self.experiment
         choice = choose(self.experiment)
         while True:
             try:
@@ -293,9 +295,3 @@ class Session:
             return
         with self.run.locked():
             yield
-
-
-def stored_recipe(run: Run, catalog: Catalog) -> Recipe:
-    """Return the recipe that a run keeps."""
-    recipe = Registry.load(catalog, run.path / "recipe.yaml").resolve(run.recipe_name)
-    return msgspec.structs.replace(recipe, notes=())  # that it stands in a file of its own is no news
