@@ -12,6 +12,12 @@ from zoo.cli.main import main
 TINY = ["training.epochs=1", "training.threads=1", "data.train_size=200", "architecture.hidden=16"]
 
 
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths of temporary folders are as long as they happen to be; tables need not break them."""
+    monkeypatch.setenv("COLUMNS", "240")
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the runs `net` and `lstm`."""

@@ -22,6 +22,12 @@ FAILED = sorted({*MODULES} - {*CONFLICTS, *LOADED})
 FIELDS = ["name", "distribution", "version", "location", "first_party", "hooks", "state", "error", "milliseconds"]
 
 
+@pytest.fixture(autouse=True)
+def _wide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Paths of temporary folders are as long as they happen to be; tables need not break them."""
+    monkeypatch.setenv("COLUMNS", "240")
+
+
 def document(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> Any:
     assert main(["plugin", *arguments, "--json"]) == status
     return json.loads(capsys.readouterr().out)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def test_an_epoch_whose_checkpoint_was_lost_is_shown_once_after_a_resume(tiny: T
     events.close()
     assert [step for step, _ in written(Path("run"))["train/loss"]] == list(range(1, epochs + 1))
     (saved[-1].path / "tensors.safetensors").write_bytes(b"rot")
+    time.sleep(1.1)  # event files are ordered by the second in their names
     resumed = Session.resume(Path("run"), catalog=zoo.catalog, device="cpu")
     assert resumed.run.start_epoch == epochs - 1
     list(resumed.events())
