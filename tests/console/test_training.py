@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 
 from zoo.console.training import TrainingReport, duration
-from zoo.training.events import EpochDone, Evaluating, Finished, Saved, Started, StepDone
+from zoo.training.events import EpochDone, Evaluating, Finished, Noted, Saved, Started, StepDone
 
 STARTED = Started(
     recipe="conv-net-momentum",
@@ -70,14 +70,18 @@ def test_elsewhere_than_on_a_terminal_an_epoch_is_one_plain_line() -> None:
     shown, stream, _ = report(terminal=False)
     with shown:
         shown.see(STARTED)
-        before = len(stream.getvalue().splitlines())
+        for done in (1, 2):
+            shown.see(Evaluating(split="embeddings of train", done=done, total=1078))
+        shown.see(Noted(text="a decision"))
         for number in range(1, 11):
             shown.see(step(number))
+        before = len(stream.getvalue().splitlines())
         shown.see(Evaluating(split="validation", done=359, total=359))
         shown.see(epoch(1))
         shown.see(Saved(path=Path("x"), step=10))
         shown.see(Finished(summary={}))
         lines = stream.getvalue().splitlines()
+    assert lines[before - 4 : before - 1] == ["computing embeddings of train: 1,078", "a decision", ""]
     assert lines[before - 1].split() == [
         "epoch",
         "train",

@@ -14,6 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from zoo.data.sources import SPLITS
 from zoo.training.events import EpochDone, Evaluating, Event, Noted, Started, StepDone
 
 # Reading a tensor waits for the device, so figures are read, and the display drawn, at most four times per second.
@@ -56,6 +57,8 @@ class TrainingReport:
         self._began = 0.0
         self._shown = -math.inf
         self._reset()
+        self._headed = False
+        self._computing = ""
 
     def __enter__(self) -> TrainingReport:
         if self.console.is_terminal and not self.quiet:
@@ -79,17 +82,29 @@ class TrainingReport:
         match event:
             case Started():
                 self._started, self._began = event, self.clock()
-                for line in (*heading(event), Text(), epoch_header(epochs(event))):
+                for line in heading(event):
                     self.console.print(line, soft_wrap=True)
             case StepDone():
+                self._head()
                 self._step(event)
+            case Evaluating() if event.split not in SPLITS and event.split != self._computing:
+                self._computing = event.split
+                self.console.print(Text(f"computing {event.split}: {event.total:,}"), soft_wrap=True)
             case Evaluating() if self._live is not None and self._due(event.done == event.total):
                 self._live.update(evaluating(event), refresh=True)
             case Noted():
                 self.console.print(Text(event.text), soft_wrap=True)
             case EpochDone() if self._started is not None:
+                self._head()
                 self.console.print(epoch_line(event, epochs(self._started), self._samples), soft_wrap=True)
                 self._reset()
+
+    def _head(self) -> None:
+        """Print the line above the epochs', before the first of them."""
+        if not self._headed and self._started is not None:
+            self._headed = True
+            for line in (Text(), epoch_header(epochs(self._started))):
+                self.console.print(line, soft_wrap=True)
 
     def _step(self, event: StepDone) -> None:
         self._samples += event.samples
@@ -161,7 +176,8 @@ def evaluating(event: Evaluating) -> RenderableType:
     """Return the bar of an evaluation."""
     table = Table.grid(padding=(0, 1))
     bar = ProgressBar(event.total, event.done, width=20)
-    table.add_row(Text(f"evaluating {event.split}", "bold"), bar, f"{event.done:,}/{event.total:,}")
+    verb = "evaluating" if event.split in SPLITS else "computing"
+    table.add_row(Text(f"{verb} {event.split}", "bold"), bar, f"{event.done:,}/{event.total:,}")
     return table
 
 

@@ -200,11 +200,13 @@ class _Resolver:
         if parts["acquisition"] not in (BAD, None) and parts["architecture"] is not BAD:
             self._check_acquisition(parts["acquisition"], parts["architecture"])
         if isinstance(parts["freeze"], Freeze):
-            self._check_freeze(parts["freeze"], parts["search"])
+            self._check_freeze(parts["freeze"], parts["augmentation"], parts["search"])
         if parts["search"] is not BAD:
             self._check_search(parts["search"])
 
-    def _check_freeze(self, freeze: Freeze, search: dict[str, Range]) -> None:
+    def _check_freeze(self, freeze: Freeze, augmentation: Augmentation, search: dict[str, Range]) -> None:
+        if freeze.views and augmentation == Augmentation():
+            self._report("freeze.views", "freeze.views are augmented, and the recipe has no augmentation")
         for name in ("views", "choose"):
             if getattr(freeze, name) and freeze.stages != "backbone":
                 self._report(f"freeze.{name}", f"freeze.{name} needs the whole backbone frozen: stages backbone")
