@@ -26,7 +26,8 @@ HEADING = """# Accuracy of the recipes
 
 Written by `tests/benchmarks/accuracy.py`, which trains them again; the single runs stand in `accuracy.jsonl`.
 Means over seeds with the standard deviation between them, in percent. The epoch is chosen on validation, test is read
-once. Minutes are those of one run on the threads named."""
+once. Minutes are those of one run on the threads named, with other work on the same processor; of the photos, without the pass of
+the backbone, whose embeddings all runs share."""
 
 
 @dataclass(frozen=True)
