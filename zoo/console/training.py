@@ -14,10 +14,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from zoo.data.sources import SPLITS
 from zoo.training.events import EpochDone, Evaluating, Event, Noted, Started, StepDone
 
 # Reading a tensor waits for the device, so figures are read, and the display drawn, at most four times per second.
+SPLITS = ("train", "validation", "test")  # those of `zoo.data.sources`, which imports numpy
 REFRESH_SECONDS = 0.25
 
 # The figures of an epoch: metric → its title and the width of its column.
