@@ -16,8 +16,9 @@ from rich.text import Text
 
 from zoo.training.events import EpochDone, Evaluating, Event, Noted, Started, StepDone
 
-# Reading a tensor waits for the device, so figures are read, and the display drawn, at most four times per second.
 SPLITS = ("train", "validation", "test")  # those of `zoo.data.sources`, which imports numpy
+
+# Reading a tensor waits for the device, so figures are read, and the display drawn, at most four times per second.
 REFRESH_SECONDS = 0.25
 
 # The figures of an epoch: metric → its title and the width of its column.
