@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import ClassVar
+from collections.abc import Iterable
+from typing import ClassVar, cast
 
+import torch
 from torch import Tensor, nn
 
 
@@ -49,3 +51,31 @@ class EmbeddingClassifier(nn.Module):
     def _prefixes(self, child: str) -> list[str]:
         module = self.get_submodule(child)
         return [f"{child}.{i}" for i in range(len(module))] if isinstance(module, nn.ModuleList) else [child]
+
+
+def stem(in_channels: int, width: int) -> nn.Sequential:
+    """Return a convolution 3×3 that keeps the size of the image, with batch norm and ReLU."""
+    return nn.Sequential(nn.Conv2d(in_channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+
+
+class PooledClassifier(EmbeddingClassifier):
+    """A stem, blocks one after another, global average pooling of `maps` maps, and a dense layer."""
+
+    depths = ("stem", "blocks")
+
+    def __init__(self, stem: nn.Module, blocks: Iterable[nn.Module], maps: int, num_outputs: int) -> None:
+        super().__init__()
+        self.stem, self.blocks = stem, nn.ModuleList(blocks)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.head = nn.Linear(maps, num_outputs)
+
+    def forward_features(self, x: Tensor) -> Tensor:
+        """Return the maps `(B, maps, h, w)` of the last block."""
+        maps = self.stem(x)
+        for block in self.blocks:
+            maps = block(maps)
+        return cast(Tensor, maps)
+
+    def embed(self, features: Tensor) -> Tensor:
+        """Return the mean of each map `(B, maps)`."""
+        return torch.flatten(self.pool(features), 1)

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.modules import DropPath, rising
-from zoo_architectures.base import EmbeddingClassifier
+from zoo_architectures.base import PooledClassifier, stem
 from zoo_architectures.specs.residual import CifarResNet
 
 
@@ -40,42 +39,25 @@ class Block(nn.Module):
         return cast(Tensor, self.relu(residual + shortcut))
 
 
-class CifarClassifier(EmbeddingClassifier):
-    """A convolution, three stages of blocks, global average pooling, and a dense layer."""
-
-    depths = ("stem", "blocks")
+class CifarClassifier(PooledClassifier):
+    """Three stages of blocks; the second and third halve the maps and double their number."""
 
     def __init__(self, width: int, blocks: int, num_outputs: int, in_channels: int, drop_path: float) -> None:
-        super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(in_channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()
-        )
         widths = [width] + [width * 2**stage for stage in range(3) for _ in range(blocks)]
         rates = rising(drop_path, len(widths) - 1)
-        self.blocks = nn.ModuleList(
+        first = stem(in_channels, width)
+        body = [
             Block(a, b, stride=1 if a == b else 2, drop_path=rate)
             for (a, b), rate in zip(pairwise(widths), rates, strict=True)
-        )
-        self.pool = nn.AdaptiveAvgPool2d(1)
-        self.head = nn.Linear(widths[-1], num_outputs)
+        ]
+        super().__init__(first, body, widths[-1], num_outputs)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward_features(self, x: Tensor) -> Tensor:
-        """Return maps `(B, 4 width, H / 4, W / 4)`."""
-        maps = self.stem(x)
-        for block in self.blocks:
-            maps = block(maps)
-        return cast(Tensor, maps)
-
-    def embed(self, features: Tensor) -> Tensor:
-        """Return the mean of each map `(B, 4 width)`."""
-        return torch.flatten(self.pool(features), 1)
-
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class CifarFactory:
     """The network of so many blocks a stage."""
 
     blocks: int
@@ -93,6 +75,6 @@ class Model:
         return CifarClassifier(params.width, self.blocks, num_outputs, in_channels, drop_path_rate)
 
 
-resnet20 = Model(3)
-resnet32 = Model(5)
-resnet56 = Model(9)
+resnet20 = CifarFactory(3)
+resnet32 = CifarFactory(5)
+resnet56 = CifarFactory(9)

@@ -36,7 +36,7 @@ class Published:
         )
 
 
-class Model(Published):
+class CuratedFactory(Published):
     """A model of timm as it is, under a name of its own."""
 
     def build(
@@ -63,12 +63,12 @@ def pretrained(params: Timm) -> Pretrained | None:
     return Published(params.model).pretrained(params)
 
 
-mobilenetv1 = Model("mobilenetv1_100")
-mobilenetv2 = Model("mobilenetv2_100")
-mobilenetv3_small = Model("mobilenetv3_small_100")
-efficientnet_b0 = Model("efficientnet_b0")
-tf_efficientnet_lite0 = Model("tf_efficientnet_lite0")
-vit_tiny = Model("vit_tiny_patch16_224")
-convnext_atto = Model("convnext_atto")
-convnext_tiny = Model("convnext_tiny")
-mambaout_femto = Model("mambaout_femto")
+mobilenetv1 = CuratedFactory("mobilenetv1_100")
+mobilenetv2 = CuratedFactory("mobilenetv2_100")
+mobilenetv3_small = CuratedFactory("mobilenetv3_small_100")
+efficientnet_b0 = CuratedFactory("efficientnet_b0")
+tf_efficientnet_lite0 = CuratedFactory("tf_efficientnet_lite0")
+vit_tiny = CuratedFactory("vit_tiny_patch16_224")
+convnext_atto = CuratedFactory("convnext_atto")
+convnext_tiny = CuratedFactory("convnext_tiny")
+mambaout_femto = CuratedFactory("mambaout_femto")

@@ -16,7 +16,7 @@ from zoo_architectures.specs.residual import ResNet
 _IMAGENET_STEM_FROM = 64  # pixels of the shorter side
 
 
-class Model(Published):
+class ResNetFactory(Published):
     """A residual network under its name in timm; with 50 layers or more, stride 2 is in the 3×3 convolution of a bottleneck."""
 
     def build(
@@ -50,7 +50,7 @@ def _use_small_stem(network: Any, in_channels: int) -> None:
     network.maxpool = nn.Identity()
 
 
-resnet18 = Model("resnet18")
-resnet34 = Model("resnet34")
-resnet50 = Model("resnet50")
-resnet101 = Model("resnet101")
+resnet18 = ResNetFactory("resnet18")
+resnet34 = ResNetFactory("resnet34")
+resnet50 = ResNetFactory("resnet50")
+resnet101 = ResNetFactory("resnet101")

@@ -17,7 +17,7 @@ _LARGE = 64  # pixels of the shorter side
 _CHANNELS = 512  # of the last maps
 
 
-class Model(Published):
+class VGGFactory(Published):
     """VGG of 16 layers, the paper's network D, under its name in timm; the small classifier reads the mean of each of the last maps."""
 
     def build(self, params: VGG, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:
@@ -36,5 +36,5 @@ class Model(Published):
         return TimmClassifier(network, "head.fc")
 
 
-vgg16 = Model("vgg16")
-vgg16_bn = Model("vgg16_bn")
+vgg16 = VGGFactory("vgg16")
+vgg16_bn = VGGFactory("vgg16_bn")
