@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from zoo.errors import RunError, StorageError
 
@@ -73,19 +73,28 @@ def claim_folder(path: Path) -> bool:
     return True
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Put `data` in place of the file's content, whole or not at all."""
+@contextmanager
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of `path` when the block ends without an error, whole or not at all."""
     with _translated(path):
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        os.close(descriptor)
         temporary = Path(name)
         try:
+            with os.fdopen(descriptor, "wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
             temporary.chmod(0o666 & ~_umask())
-            _write_synced(temporary, data)
             temporary.replace(path)
             _sync_folder(path.parent)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Put `data` in place of the file's content, whole or not at all."""
+    with replacing(path) as file:
+        file.write(data)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +11,10 @@ from torch import Tensor, nn
 import zoo
 from zoo.data.augment import Preprocess
 from zoo.data.dataset import Dataset
-from zoo.data.loader import Loader
+from zoo.data.loader import Batch, Loader
 from zoo.errors import DataError
-from zoo.evaluation.predictions import Predictions, predict
+from zoo.evaluation import columns
+from zoo.evaluation.predictions import Predictions, Saved, predict
 from zoo.training.events import Evaluating
 from zoo.training.experiment import prepare_data
 
@@ -68,24 +69,53 @@ def test_low_precision_changes_the_forward_and_not_the_type_of_the_rows(dataset:
     assert rows.logits.dtype == np.float32 and np.isfinite(rows.logits).all()
 
 
+class Faulty(Loader):
+    """Delivers one batch too few, or one twice."""
+
+    change = "missing"
+
+    def evaluation(self) -> Iterator[Batch]:
+        batches = list(super().evaluation())
+        yield from batches[:-1] if self.change == "missing" else [*batches, batches[0]]
+
+
 @pytest.mark.parametrize("change", ["missing", "twice"])
 def test_a_sample_that_is_missing_or_counted_twice_is_refused(dataset: Dataset, change: str) -> None:
-    """The loader has begun to read when its split changes under it."""
-    loader = reading(dataset, 200)
-    steps, whole = reports(loader), loader.split.samples
-    next(steps)
-    loader.split.samples = np.append(whole, [9999]) if change == "missing" else whole[:-1]
-    try:
-        with pytest.raises(DataError, match="for the 359 samples of test: each must be counted once"):
-            list(steps)
-    finally:
-        loader.split.samples = whole
+    loader = Faulty(dataset, "test", device=CPU, batch_size=200, workers=0, memory_limit=2048)
+    loader.change = change
+    with pytest.raises(DataError, match="for the 359 samples of test: each must be counted once"):
+        list(reports(loader))
+
+
+def saved(folder: Path) -> tuple[Predictions, Path]:
+    rows = Predictions("test", np.array([4, 7]), np.array([1, 0]), np.array([[0.5, 2.0], [3.0, -1.0]], np.float32))
+    rows.save(folder / "test.npz", ["a", "b#2"], ("cat", "dog, wét"))
+    return rows, folder / "test.npz"
 
 
 def test_rows_are_saved_without_pickles(tmp_path: Path) -> None:
-    rows = Predictions("test", np.array([4, 7]), np.array([1, 0]), np.array([[0.5, 2.0], [3.0, -1.0]], np.float32))
-    rows.save(tmp_path / "test.npz", ["aé", "b#2"], ("cat", "dog, wet"))
-    saved = np.load(tmp_path / "test.npz", allow_pickle=False)
-    assert saved["ids"].tolist() == ["aé", "b#2"] and saved["classes"].tolist() == ["cat", "dog, wet"]
-    assert np.array_equal(saved["samples"], rows.samples) and np.array_equal(saved["labels"], rows.labels)
-    assert saved["logits"].dtype == np.float32 and np.array_equal(saved["logits"], rows.logits)
+    rows, path = saved(tmp_path)
+    archive = np.load(path, allow_pickle=False)
+    assert archive["ids"].tolist() == [b"a", b"b#2"] and archive["classes"].tolist() == ["cat", "dog, wét"]
+    assert archive["logits"].dtype == np.float32 and np.array_equal(archive["logits"], rows.logits)
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_saved_rows_are_read_back(tmp_path: Path, in_memory: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, path = saved(tmp_path)
+    if not in_memory:
+        monkeypatch.setattr(columns, "IN_MEMORY", 0)
+    found = Saved.load(path)
+    assert isinstance(found.predictions.logits, np.memmap) is not in_memory
+    assert found.ids.tolist() == [b"a", b"b#2"] and found.classes == ("cat", "dog, wét")
+    for name in ("samples", "labels", "logits"):
+        assert np.array_equal(getattr(found.predictions, name), getattr(rows, name))
+
+
+def test_a_damaged_or_missing_file_is_told(tmp_path: Path) -> None:
+    _, path = saved(tmp_path)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(DataError, match="damaged"):
+        Saved.load(path)
+    with pytest.raises(DataError, match="no predictions"):
+        Saved.load(tmp_path / "train.npz")

@@ -12,9 +12,10 @@ from zoo.data.ids import content_ids
 from zoo.data.loader import Loader
 from zoo.errors import DataError, UnknownNameError
 from zoo.evaluation import tta as augmented
+from zoo.evaluation.calibration import fit_temperature
 from zoo.evaluation.classifier import Classifier, load
-from zoo.evaluation.metrics import summarize
-from zoo.evaluation.predictions import Predictions, predict
+from zoo.evaluation.figures import describe
+from zoo.evaluation.predictions import Predictions, Saved, predict
 from zoo.plugins import Catalog
 from zoo.recipe import Normalization, Recipe
 from zoo.registry import Registry
@@ -33,7 +34,8 @@ def evaluate(
     tta: int = 0,
     progress: Callable[[Evaluating], None] | None = None,
 ) -> dict[str, Any]:
-    """Return {run, split, samples, loss, accuracy, balanced_accuracy, macro_f1, top5, classes} of the best weights.
+    """Return {run, split, samples} and all figures (see `zoo.evaluation.figures.describe`) of the best weights; the
+    temperature is that which fits the run's answers on validation.
 
     `data` names other data, a path or a data source; where that has one split only, `split` is "all" of it. With `tta` the
     answers are the mean probabilities over each image and so many augmented views of it (see `zoo.evaluation.tta`), and {tta}
@@ -70,8 +72,14 @@ def evaluate(
         "split": split,
         "samples": len(predictions),
         **({"tta": tta} if tta else {}),
-        **summarize(predictions, dataset.classes),
+        **describe(predictions, dataset.classes, _temperature(run)),
     }
+
+
+def _temperature(run: Run) -> float | None:
+    """Return the temperature that fits the run's answers on validation, where they were kept."""
+    path = run.path / "predictions" / "validation.npz"
+    return fit_temperature(Saved.load(path).predictions) if path.exists() else None
 
 
 def _command(data: str | None, tta: int) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Generator
+import zipfile
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,11 +18,14 @@ from zoo.data.augment import Preprocess
 from zoo.data.loader import Loader
 from zoo.errors import DataError
 from zoo.evaluation import tta as augmented
+from zoo.evaluation.columns import blocks, empty, open_npz
 from zoo.training.distributed import World
 from zoo.training.events import Evaluating
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+ID_LENGTH = 48  # characters; a digest has 32, the number of a repeat follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +40,76 @@ class Predictions:
     def __len__(self) -> int:
         return len(self.samples)
 
-    def save(self, path: Path, ids: list[str], classes: tuple[str, ...]) -> None:
+    def blocks(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float64]]]:
+        """Yield (labels, logits) of some rows after another, as many as fit in a bounded memory; logits as float64."""
+        for rows in blocks(len(self), self.logits.shape[1]):
+            yield self.labels[rows], self.logits[rows].astype(np.float64)
+
+    def save(self, path: Path, ids: Iterable[str], classes: tuple[str, ...]) -> None:
         """Write the rows with their content ids and the class names as an npz without pickles."""
-        buffer = io.BytesIO()
-        np.savez(
-            buffer,
-            ids=np.array(ids),
-            samples=self.samples,
-            labels=self.labels,
-            logits=self.logits,
-            classes=np.array(classes),
-        )
-        storage.write_bytes(path, buffer.getvalue())
+        source = iter(ids)
+        names = empty((len(self),), f"S{ID_LENGTH}")
+        for rows in blocks(len(self)):
+            names[rows] = list(islice(source, rows.stop - rows.start))
+        with storage.replacing(path) as file:
+            np.savez(
+                file,
+                ids=names,
+                samples=self.samples,
+                labels=self.labels,
+                logits=self.logits,
+                classes=np.array(classes),
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A predictions file: its rows, the content id of each (ASCII, `S`), and the class names by index."""
+
+    predictions: Predictions
+    ids: NDArray[np.bytes_]
+    classes: tuple[str, ...]
+
+    @classmethod
+    def load(cls, path: Path) -> Saved:
+        """Return what `Predictions.save` wrote; the rows of a large file stay on the disk.
+
+        Raises DataError where the file is missing or damaged.
+        """
+        try:
+            columns = open_npz(path)
+            rows = Predictions(path.stem, columns["samples"], columns["labels"], columns["logits"])
+            return cls(rows, columns["ids"], tuple(columns["classes"].tolist()))
+        except FileNotFoundError:
+            raise DataError(f"there are no predictions at {path}", hint="zoo eval RUN") from None
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise DataError(f"{path} is damaged: {error}", hint="zoo eval RUN writes it anew") from error
+
+
+class Rows:
+    """Rows that come in any order, each put in the place of its sample."""
+
+    def __init__(self, split: str, samples: NDArray[np.int64], width: int) -> None:
+        self.split = split
+        self.samples = np.sort(samples)
+        self.labels = empty((len(samples),), np.int64)
+        self.logits = empty((len(samples), width), np.float32)
+        self.times = np.zeros(len(samples), np.uint8)
+
+    def put(self, samples: NDArray[np.int64], labels: NDArray[np.int64], logits: NDArray[np.float32]) -> None:
+        place = np.minimum(np.searchsorted(self.samples, samples), len(self.samples) - 1)
+        if not np.array_equal(self.samples[place], samples):
+            raise DataError(f"evaluated samples that {self.split} does not have")
+        np.add.at(self.times, place, 1)
+        self.labels[place], self.logits[place] = labels, logits
+
+    def finished(self) -> Predictions:
+        if not (self.times == 1).all():
+            raise DataError(
+                f"evaluated {int(self.times.sum(dtype=np.int64))} rows for the {len(self.samples)} samples of {self.split}:"
+                " each must be counted once"
+            )
+        return Predictions(self.split, self.samples, self.labels, self.logits)
 
 
 @torch.inference_mode()
@@ -82,15 +144,15 @@ def predict(
     world = world or World()
     network.eval()
     total = len(loader.split)
-    rows: list[tuple[torch.Tensor, ...]] = []
+    rows: Rows | None = None
     done = 0
     autocast = torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
-    for row in forward(network, loader, preprocess, autocast, tta):
-        rows.append(row)
-        done += len(row[0]) * world.size
-        yield Evaluating(split=split, done=min(done, total), total=total)
-    samples, labels, logits = (world.gather(torch.cat(column)).cpu().numpy() for column in zip(*rows, strict=True))
-    place = np.argsort(samples, kind="stable")
-    if not np.array_equal(samples[place], np.sort(loader.split.samples)):
-        raise DataError(f"evaluated {len(samples)} rows for the {total} samples of {split}: each must be counted once")
-    return Predictions(split, samples[place], labels[place], logits[place])
+    for batch in forward(network, loader, preprocess, autocast, tta):
+        samples, labels, logits = (world.gather(column).cpu().numpy() for column in batch)
+        rows = rows or Rows(split, loader.split.samples, logits.shape[1])
+        rows.put(samples, labels, logits)
+        done += len(samples)
+        yield Evaluating(split=split, done=done, total=total)
+    if rows is None:
+        raise DataError(f"there are no samples of {split}")
+    return rows.finished()
