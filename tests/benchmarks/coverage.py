@@ -77,7 +77,7 @@ def bootstrap(table: NDArray[np.int8], rng: np.random.Generator, draws: int = 30
 
 @dataclass(frozen=True)
 class Figures:
-    """Shares of the repetitions, and the mean of the estimate's seed and item components over that of the residual."""
+    """Shares of the repetitions; what seeds, items and residual have of the variance of the mean difference."""
 
     covered: float
     accuracy_covered: float
@@ -86,6 +86,7 @@ class Figures:
     bootstrap_wrong: float
     of_seeds: float
     of_items: float
+    of_residual: float
 
     def met(self) -> bool:
         """Return whether the intervals and the verdict keep the bars."""
@@ -115,6 +116,7 @@ def simulate(case: Case, repetitions: int, seeds: int = 6, items: int = 2000, rn
                 not null_low <= 0 <= null_high,
                 (of.seed or 0) / seeds,
                 of.item / items,
+                (of.residual or 0) / (seeds * items),
             )
         )
     means = np.array(rows, np.float64).mean(axis=0)
@@ -137,8 +139,8 @@ def main() -> int:
         print(
             f"{case.name}: {arguments.repetitions:,} repetitions, {arguments.seeds} seeds × {arguments.items:,} items; "
             f"latent variances: difficulty {case.difficulty:g}, taste {case.taste:g}, seed {case.seed:g}, noise 1; "
-            f"accuracies {first:.4f} and {second:.4f}; of the difference's variance without residual, "
-            f"{figures.of_seeds:.0%} are the seeds' and {figures.of_items:.0%} the items'\n"
+            f"accuracies {first:.4f} and {second:.4f}; variance of the mean difference from seeds {figures.of_seeds:.0%}, "
+            f"items {figures.of_items:.0%}, residual {figures.of_residual:.0%}\n"
             f"  coverage of the difference {figures.covered:.3f}, of the accuracy {figures.accuracy_covered:.3f} "
             f"(bar {COVERED[0]} to {COVERED[1]}); equal recipes found different {figures.wrong:.3f} (bar {WRONG}): "
             f"{'met' if figures.met() else 'MISSED'}\n"

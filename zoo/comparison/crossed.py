@@ -114,9 +114,10 @@ def interval(values: ArrayLike, level: float = 0.95) -> Estimate:
     seed it is the t interval over items. Where all cells agree on -1, 0 or 1, the standard error is 1 / (items + 2), as with
     half an item added in each cell of the paired table (Agresti and Min, Statistics in Medicine 2005).
 
-    Memory beside the input is a few float64 rows of items. With four or more seeds of normal effects, 95 % intervals cover 94
-    to 98 % of the time; with two or three they may cover as little as 88 or 92 %. Raises StatisticsError for anything but
-    finite figures of at least one seed and two items, and where all cells agree on another value than those three.
+    Memory beside the input is a few float64 rows of items. With six seeds and normal effects a 95 % interval covers 94 to
+    98 %, most where neither seeds nor items matter; with four seeds from 93 %, with three from 92 %, with two from 87 %. Raises
+    StatisticsError for anything but finite figures of at least one seed and two items, and where all cells agree on another
+    value than those three.
     """
     proportion(level, "the level")
     table = _table(values)

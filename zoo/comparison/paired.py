@@ -88,10 +88,11 @@ def sign_flip(figures: ArrayLike) -> SignFlip:
     found = vector(figures, "differences of pairs of seeds")
     pairs = len(found)
     if pairs < LEAST_PAIRS:
+        short = LEAST_PAIRS - pairs
         raise StatisticsError(
             f"{pairs} pairs of seeds cannot reach p = 0.05: {2**pairs} signs give no p below {smallest_p(pairs):g}",
             possible=f"{LEAST_PAIRS} pairs or more; {LEAST_PAIRS} can reach {smallest_p(LEAST_PAIRS):g}",
-            hint=f"train {LEAST_PAIRS - pairs} more seeds of both recipes",
+            hint=f"train {short} more seed{'s' if short > 1 else ''} of both recipes",
         )
     if pairs > MOST_PAIRS:
         raise StatisticsError(
