@@ -7,6 +7,7 @@ ZooError                      2   bad input of any sort
 ├── ComponentError            2   a component that broke its contract or does not fit its neighbours
 ├── DataError                 2   a data source that cannot be used as asked
 │   └── ImageError            2   one image that does not decode
+├── StatisticsError           2   figures that do not allow the statistic asked for
 ├── DeviceError               2   a device or precision that this machine does not have
 ├── RunError                  2   a run directory that exists, is missing, or is damaged
 │   └── RunLockedError       75   another process writes to the run
@@ -82,6 +83,10 @@ class DataError(ZooError):
 
 class ImageError(DataError):
     """One image that does not decode; the message names it."""
+
+
+class StatisticsError(ZooError):
+    """Figures, or a number of seeds or architectures, that do not allow the statistic asked for."""
 
 
 class DeviceError(ZooError):
