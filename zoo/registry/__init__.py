@@ -199,9 +199,9 @@ def resolve_component(catalog: Catalog, kind: Kind, name: str, overrides: Sequen
     return component
 
 
-def recipe_document(recipe: Recipe) -> str:
-    """Return a registry file that holds this one recipe, resolved."""
-    document = {"version": VERSION, "recipes": {recipe.name: recipe.to_dict()}}
+def recipe_document(*recipes: Recipe) -> str:
+    """Return a registry file that holds these recipes, resolved."""
+    document = {"version": VERSION, "recipes": {recipe.name: recipe.to_dict() for recipe in recipes}}
     return yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
 
 

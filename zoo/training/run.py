@@ -87,6 +87,11 @@ class Run:
         word = str((self._json("status.json") or {}).get("status", "interrupted"))
         return "interrupted" if word == "running" else word
 
+    @property
+    def reason(self) -> str:
+        """Why the last execution did not complete, as far as it left a word."""
+        return str((self._json("status.json") or {}).get("reason", ""))
+
     def history(self) -> list[dict[str, Any]]:
         """Return the figures of each epoch, in order: epoch, step, `train/loss`, `validation/accuracy`, …"""
         path = self.path / "metrics.jsonl"

@@ -1,0 +1,184 @@
+"""What the runs of a plan say, as one JSON-ready mapping from which the terminal's tables and the report are made."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from zoo.comparison import overlap, verdicts
+from zoo.comparison.answers import Answers, read, require_one_protocol
+from zoo.comparison.crossed import accuracy, interval
+from zoo.comparison.execute import Done
+from zoo.comparison.plan import RECIPES, Contestant, Plan
+from zoo.errors import ZooError
+from zoo.evaluation.calibration import BINS, fit_temperature
+from zoo.evaluation.figures import describe
+from zoo.evaluation.metrics import mean
+from zoo.evaluation.predictions import Saved
+from zoo.training.run import Run, now
+
+Row = dict[str, Any]
+FIGURES = (
+    "accuracy",
+    "balanced_accuracy",
+    "macro_f1",
+    "top5",
+    "auroc",
+    "loss",
+    "brier",
+    "ece",
+    "ece_mass",
+    "temperature",
+    "ece_calibrated",
+    "aurc",
+)
+
+
+def analyse(plan: Plan, done: Sequence[Done], folder: Path) -> Row:
+    """Return the analysis of the finished runs of a plan.
+
+    Per value of the varied setting: `recipes` (figures with intervals over seeds and test samples), `pairs` (every two recipes),
+    `families`, `overlap`; and for a varied setting the `effects` of its values against the first. `verdicts` are sentences on
+    what was declared. Runs that failed are in `failed`; a recipe without a finished run at a value is left out of it, and two
+    are compared on the seeds that they share. Raises RunError for runs that cannot be compared, ZooError where none is finished.
+    """
+    finished = [each for each in done if each.reason is None]
+    if not finished:
+        raise ZooError("no run of the comparison is finished", hint=f"zoo compare --run {folder}")
+    tables = _tables(plan, finished)
+    for value in plan.values:
+        require_one_protocol([run for table in tables if table.value == value for run in table.runs])
+    require_one_protocol([table.runs[0] for table in tables], same_train=False)
+    conditions = [_condition(plan, value, [t for t in tables if t.value == value]) for value in plan.values]
+    effects = verdicts.effects(plan, tables)
+    return {
+        "plan": msgspec.to_builtins(plan),
+        "analysed": now(),
+        "machine": _machine(finished),
+        "verdicts": verdicts.conclude(plan, conditions, effects),
+        "conditions": conditions,
+        "effects": effects,
+        "failed": [
+            {"recipe": each.cell.contestant, "value": each.cell.value, "seed": each.cell.seed, "reason": each.reason}
+            for each in done
+            if each.reason is not None
+        ],
+        "ledger": _ledger(finished),
+        "commands": _commands(plan, folder),
+    }
+
+
+def _tables(plan: Plan, finished: Sequence[Done]) -> list[Answers]:
+    runs: dict[tuple[str, str | None], dict[int, Run]] = {}
+    for each in finished:
+        runs.setdefault((each.cell.contestant, each.cell.value), {})[each.cell.seed] = each.run
+    return [
+        read(contestant.name, value, dict(sorted(runs[contestant.name, value].items())))
+        for value in plan.values
+        for contestant in plan.contestants
+        if (contestant.name, value) in runs
+    ]
+
+
+def _condition(plan: Plan, value: str | None, tables: Sequence[Answers]) -> Row:
+    contestants = {contestant.name: contestant for contestant in plan.contestants}
+    return {
+        "value": value,
+        "recipes": [_recipe(contestants[table.contestant], table, plan.question.level) for table in tables],
+        "pairs": verdicts.pairs(plan, tables),
+        "families": verdicts.families(plan, tables),
+        "overlap": overlap.overlap(plan, tables),
+    }
+
+
+def _recipe(contestant: Contestant, table: Answers, level: float) -> Row:
+    described = [_described(run, saved) for run, saved in zip(table.runs, table.saved, strict=True)]
+    seeds = [
+        {
+            "seed": seed,
+            "run": str(run.path),
+            "minutes": minutes(run),
+            **{key: row[key] for key in FIGURES if key in row},
+        }
+        for seed, run, row in zip(table.seeds, table.runs, described, strict=True)
+    ]
+    return {
+        **msgspec.to_builtins(contestant),
+        "accuracy": verdicts.plain(accuracy(table.right, level)),
+        "loss": verdicts.plain(interval(table.losses, level)),
+        "figures": {key: mean([row.get(key) for row in seeds]) for key in FIGURES if key in seeds[0]},
+        "recall": {
+            name: mean([row["classes"][name]["recall"] for row in described]) for name in described[0]["classes"]
+        },
+        "reliability": _pooled([row["reliability"] for row in described]),
+        "risk_coverage": [row["risk_coverage"] for row in described],
+        "seeds": seeds,
+    }
+
+
+def _described(run: Run, saved: Saved) -> Row:
+    validation = run.path / "predictions" / "validation.npz"
+    temperature = fit_temperature(Saved.load(validation).predictions) if validation.exists() else None
+    row = describe(saved.predictions, saved.classes, temperature)
+    if calibrated := row.pop("calibrated", None):
+        row |= {"temperature": calibrated["temperature"], "ece_calibrated": calibrated["ece"]}
+    return row
+
+
+def _pooled(diagrams: Sequence[Sequence[Row]]) -> list[Row]:
+    """Return one reliability diagram of all seeds' samples."""
+    bins: dict[int, list[Row]] = {}
+    for each in (each for diagram in diagrams for each in diagram):
+        bins.setdefault(ceil(each["confidence"] * BINS), []).append(each)
+    pooled = []
+    for _, members in sorted(bins.items()):
+        total = sum(each["samples"] for each in members)
+        shares = {
+            key: sum(each["samples"] * each[key] for each in members) / total for key in ("confidence", "accuracy")
+        }
+        pooled.append({"samples": total, **shares})
+    return pooled
+
+
+def minutes(run: Run) -> float:
+    """Return the minutes of wall time that the run's epochs took."""
+    timings = (run.path / "timings.jsonl").read_text(encoding="utf-8").splitlines()
+    seconds: float = sum(json.loads(line)["seconds"] for line in timings)
+    return round(seconds / 60, 3)
+
+
+def _machine(finished: Sequence[Done]) -> Row:
+    environments = [each.run.manifest["environment"] for each in finished]
+    keys = ("processor", "device", "threads", "precision", "platform", "python", "torch", "zoo")
+    # Runs that several comparisons share may come from several machines.
+    return {
+        **{key: sorted({str(environment[key]) for environment in environments}) for key in keys},
+        "minutes": round(sum(minutes(each.run) for each in finished), 1),
+        "runs": len(finished),
+    }
+
+
+def _ledger(finished: Sequence[Done]) -> list[Row]:
+    """Return what test was looked at for, and how often, over all runs."""
+    looks: Counter[tuple[str, str]] = Counter()
+    for each in finished:
+        path = each.run.path / "ledger.jsonl"
+        for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
+            entry = json.loads(line)
+            looks[entry["split"], entry["purpose"]] += 1
+    return [{"split": split, "purpose": purpose, "looks": n} for (split, purpose), n in sorted(looks.items())]
+
+
+def _commands(plan: Plan, folder: Path) -> list[str]:
+    vary = f" {plan.question.vary}={plan.values[-1]}" if plan.question.vary else ""
+    first = plan.contestants[0].name
+    return [
+        f"zoo compare --run {folder}",
+        f"zoo --registry {folder / RECIPES} train {first} training.seed={plan.seeds[-1]}{vary}",
+    ]

@@ -1,0 +1,115 @@
+"""The runs of a plan, one after another: what is finished is not run again, what was interrupted goes on.
+
+Several processes may work on one comparison, and several comparisons on one store of runs: whoever holds a run's lock trains it,
+and the others take the next.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zoo.comparison.plan import Cell, Corruptions
+from zoo.errors import ComponentError, NonFiniteError, RunLockedError
+from zoo.plugins import Catalog
+from zoo.training.events import Event
+from zoo.training.run import Run
+from zoo.training.session import Session
+
+WAIT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """A run of the plan begins or goes on; `done` of `total` are finished."""
+
+    cell: Cell
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A run of the plan is finished, or has failed for a `reason`; `seconds` is what it took now, 0 if it was there."""
+
+    cell: Cell
+    run: Run
+    seconds: float
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waiting:
+    """All that is left is being trained by other processes."""
+
+    left: int
+
+
+Progress = Begun | Done | Waiting | Event
+
+
+def execute(
+    cells: Sequence[Cell], store: Path, *, catalog: Catalog, device: str, corruptions: Corruptions | None = None
+) -> Generator[Progress]:
+    """Bring every run of a plan to its end and yield what happens; a run that fails is told and does not end the others.
+
+    Raises Interrupted after the step in progress.
+    """
+    todo, done = list(cells), 0
+    while todo:
+        taken: list[Cell] = []
+        for cell in todo:
+            try:
+                finished = yield from _finish(cell, store, catalog, device, corruptions, (done, len(cells)))
+            except RunLockedError:
+                taken.append(cell)
+                continue
+            done += 1
+            yield finished
+        if taken:
+            yield Waiting(left=len(taken))
+            if len(taken) == len(todo):
+                time.sleep(WAIT_SECONDS)
+        todo = taken
+
+
+def _finish(
+    cell: Cell, store: Path, catalog: Catalog, device: str, corruptions: Corruptions | None, count: tuple[int, int]
+) -> Generator[Progress, None, Done]:
+    """Bring one run to its end. Raises RunLockedError while another process has it."""
+    folder = cell.folder(store)
+    run, began = Run(folder), time.monotonic()
+    if run.status == "failed":
+        return Done(cell=cell, run=run, seconds=0.0, reason=run.reason)
+    if run.summary is not None and _tested(run, corruptions):
+        return Done(cell=cell, run=run, seconds=0.0)
+    if run.owner() is not None:
+        raise RunLockedError(f"{folder} is in use")
+    yield Begun(cell=cell, done=count[0], total=count[1])
+    try:
+        if run.summary is None:
+            yield from _session(cell, folder, catalog, device).events()
+        yield from _corrupted(run, catalog, device, corruptions)
+    except (NonFiniteError, ComponentError) as error:
+        return Done(cell=cell, run=run, seconds=time.monotonic() - began, reason=error.problem)
+    return Done(cell=cell, run=run, seconds=time.monotonic() - began)
+
+
+def _session(cell: Cell, folder: Path, catalog: Catalog, device: str) -> Session:
+    if (folder / "manifest.json").exists():
+        return Session.resume(folder, catalog=catalog, device=device)
+    return Session.start(cell.recipe, catalog=catalog, run=folder, device=device)
+
+
+def _corrupted(run: Run, catalog: Catalog, device: str, corruptions: Corruptions | None) -> Iterator[Event]:
+    yield from ()
+
+
+def corrupted_predictions(run: Run, corruptions: Corruptions) -> list[Path]:
+    return []
+
+
+def _tested(run: Run, corruptions: Corruptions | None) -> bool:
+    return corruptions is None or all(path.exists() for path in corrupted_predictions(run, corruptions))

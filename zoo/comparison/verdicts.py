@@ -1,0 +1,192 @@
+"""What a comparison may say: differences of recipes and of families with their intervals, and sentences on what was declared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from zoo.comparison import families as architectures
+from zoo.comparison import paired, sentences
+from zoo.comparison.answers import Answers
+from zoo.comparison.crossed import Estimate, detectable, differences, equivalence, interval, mean_over
+from zoo.comparison.plan import Expectation, Plan
+from zoo.errors import StatisticsError
+
+Row = dict[str, Any]
+ALPHA, POWER = 0.05, 0.8
+
+
+def plain(result: Any) -> Row:
+    """Return a result of the statistics as a mapping."""
+    row: Row = asdict(result)
+    if isinstance(result, Estimate):
+        row["covers_seeds"] = result.covers_seeds
+    return row
+
+
+def pairs(plan: Plan, tables: Sequence[Answers]) -> list[Row]:
+    """Return the comparison of every two recipes on the seeds that they share; p-values only of the declared ones."""
+    return [_pair(plan, a, b) for a, b in combinations(tables, 2) if set(a.seeds) & set(b.seeds)]
+
+
+def _pair(plan: Plan, a: Answers, b: Answers) -> Row:
+    seeds = sorted(set(a.seeds) & set(b.seeds))
+    right, other = a.right[_rows(a, seeds)], b.right[_rows(b, seeds)]
+    found = interval(differences(right, other), plan.question.level)
+    primary = {(a.contestant, b.contestant), (b.contestant, a.contestant)} & set(plan.primary)
+    losses = a.losses[_rows(a, seeds)] - b.losses[_rows(b, seeds)]
+    return {
+        "a": a.contestant,
+        "b": b.contestant,
+        "primary": bool(primary),
+        "seeds": seeds,
+        "difference": {**plain(found), "p": found.p if primary else None},
+        "equivalence": plain(equivalence(found, plan.question.margin)),
+        "detectable": detectable(found, ALPHA, POWER),
+        "loss": {**plain(interval(losses, plan.question.level)), "p": None},
+        "improvement": architectures.probability_of_improvement(right.mean(axis=1), other.mean(axis=1)),
+        "sign_flip": _sign_flip(right.mean(axis=1) - other.mean(axis=1)) if primary else None,
+        "mcnemar": [
+            {"seed": seed, **plain(paired.mcnemar(*answers))}
+            for seed, *answers in zip(seeds, right, other, strict=True)
+        ],
+    }
+
+
+def _rows(table: Answers, seeds: Sequence[int]) -> list[int]:
+    return [table.seeds.index(seed) for seed in seeds]
+
+
+def _sign_flip(figures: Any) -> Row:
+    try:
+        return plain(paired.sign_flip(figures))
+    except StatisticsError as error:
+        return {"missing": f"{error.problem}; {error.hint}"}
+
+
+def families(plan: Plan, tables: Sequence[Answers]) -> list[Row]:
+    """Return the comparison of every two families that have finished runs."""
+    members = {
+        family: [table for table in tables if table.contestant in names] for family, names in plan.families.items()
+    }
+    present = {family: found for family, found in members.items() if found}
+    return [_two_families(plan, a, present[a], b, present[b]) for a, b in combinations(present, 2)]
+
+
+def _two_families(plan: Plan, a: str, ours: Sequence[Answers], b: str, theirs: Sequence[Answers]) -> Row:
+    means = [[float(table.right.mean()) for table in tables] for tables in (ours, theirs)]
+    strength = architectures.strength(len(ours), len(theirs), (a, b))
+    several = min(len(ours), len(theirs)) > 1
+    return {
+        "a": a,
+        "b": b,
+        "primary": bool({(a, b), (b, a)} & set(plan.primary)),
+        "claim": strength.claim,
+        "missing": list(strength.missing),
+        "members_a": [table.contestant for table in ours],
+        "members_b": [table.contestant for table in theirs],
+        "means_a": means[0],
+        "means_b": means[1],
+        "interquartile_means": [architectures.interquartile_mean(_scores(tables)) for tables in (ours, theirs)],
+        "these": _these(plan, ours, theirs),
+        "welch": plain(architectures.welch(means[0], means[1], plan.question.level))
+        if several and _spread(means)
+        else None,
+        "permutation": plain(architectures.permutation(means[0], means[1])) if several else None,
+    }
+
+
+def _scores(tables: Sequence[Answers]) -> Any:
+    return np.concatenate([table.right.mean(axis=1) for table in tables])
+
+
+def _spread(means: Sequence[Sequence[float]]) -> bool:
+    return any(len(set(family)) > 1 for family in means)
+
+
+def _these(plan: Plan, ours: Sequence[Answers], theirs: Sequence[Answers]) -> Row | None:
+    """Return the difference of the two means over architectures, which are taken as fixed, on the seeds that all share."""
+    seeds = sorted(set.intersection(*(set(table.seeds) for table in (*ours, *theirs))))
+    if not seeds:
+        return None
+    first, second = (mean_over(table.right[_rows(table, seeds)] for table in tables) for tables in (ours, theirs))
+    found = interval(first - second, plan.question.level)
+    return {
+        **plain(found),
+        "equivalence": plain(equivalence(found, plan.question.margin)),
+        "detectable": detectable(found, ALPHA, POWER),
+    }
+
+
+def effects(plan: Plan, tables: Sequence[Answers]) -> list[Row]:
+    """Return, for each recipe and value of the varied setting, its accuracy minus that at the first value."""
+    by_cell = {(table.contestant, table.value): table for table in tables}
+    first, *others = plan.values
+    expected = {(each.recipe, each.value): each for each in plan.question.expect}
+    rows = []
+    for contestant in plan.contestants:
+        before = by_cell.get((contestant.name, first))
+        for value in others:
+            after = by_cell.get((contestant.name, value))
+            seeds = sorted(set(before.seeds) & set(after.seeds)) if before and after else []
+            if before and after and seeds:
+                found = interval(
+                    differences(after.right[_rows(after, seeds)], before.right[_rows(before, seeds)]),
+                    plan.question.level,
+                )
+                rows.append(
+                    {
+                        "recipe": contestant.name,
+                        "family": contestant.family,
+                        "value": value,
+                        "against": first,
+                        "difference": plain(found),
+                        "expected": _judged(found, expected.get((contestant.name, str(value)))),
+                    }
+                )
+    return rows
+
+
+def _judged(found: Estimate, expected: Expectation | None) -> Row | None:
+    """Return what was declared of an effect and whether it came so."""
+    if expected is None:
+        return None
+    row = {"sign": expected.sign, "margin": expected.margin}
+    if expected.sign == "equivalent":
+        test = equivalence(found, expected.margin, ALPHA)
+        return {**row, "met": test.equivalent, "equivalence": plain(test)}
+    change, bound = (found.estimate, found.low) if expected.sign == "rises" else (-found.estimate, -found.high)
+    return {**row, "met": change >= expected.margin and bound > 0}
+
+
+def conclude(plan: Plan, conditions: Sequence[Row], effects: Sequence[Row]) -> list[Row]:
+    """Correct the p-values of all declared comparisons by Holm, in place, and return what may be said of each.
+
+    A row has `value`, `text`, and `about`: `pair`, `family`, `effect` or `note`.
+    """
+    declared: list[tuple[str | None, str, Row, float]] = []
+    for condition in conditions:
+        value = condition["value"]
+        declared += [(value, "pair", row, row["difference"]["p"]) for row in condition["pairs"] if row["primary"]]
+        declared += [(value, "family", row, _family_p(row)) for row in condition["families"] if row["primary"]]
+    corrected = paired.holm([p for *_, p in declared]) if declared else ()
+    said = []
+    for (value, about, row, _), p in zip(declared, corrected, strict=True):
+        row["p_holm"] = p
+        text = sentences.pair(row, plan.question.margin, ALPHA) if about == "pair" else sentences.family(row, ALPHA)
+        said.append({"value": value, "about": about, "text": text})
+    said += [
+        {"value": row["value"], "about": "effect", "text": sentences.effect(row)} for row in effects if row["expected"]
+    ]
+    return said + [{"value": None, "about": "note", "text": note} for note in sentences.notes(plan, conditions)]
+
+
+def _family_p(row: Row) -> float:
+    """Return the p of a claim on families: of the permutation of architectures, or with them fixed where they are few."""
+    if row["claim"] == "families":
+        return float(row["permutation"]["p"])
+    return float(row["these"]["p"]) if row["these"] else 1.0
