@@ -56,7 +56,7 @@ CORRUPTIONS = {
         blur.gaussian_blur, (0.016, 0.022, 0.029, 0.037, 0.047), "deviation, of the side", signals=True, floats=True
     ),
     "motion_blur": Corruption(
-        blur.motion_blur, (0.06, 0.1, 0.14, 0.19, 0.25), "length, of the side", signals=True, floats=True
+        blur.motion_blur, (0.06, 0.09, 0.12, 0.16, 0.2), "length, of the side", signals=True, floats=True
     ),
     "zoom_blur": Corruption(blur.zoom_blur, (0.08, 0.14, 0.2, 0.27, 0.35), "largest zoom, above 1", floats=True),
     "fog": Corruption(weather.fog, (0.2, 0.35, 0.5, 0.62, 0.72), "thickness at most"),
