@@ -40,6 +40,7 @@ PUBLIC = [
     "catalog",
     "dry_run",
     "evaluate",
+    "evaluate_corruptions",
     "hookimpl",
     "load",
     "lr_find",

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.version import __version__
 
 if TYPE_CHECKING:
-    from zoo.api import dry_run, evaluate, resolve, resume, train
+    from zoo.api import dry_run, evaluate, evaluate_corruptions, resolve, resume, train
     from zoo.bases import BatchStrategy, Block, Context, Pool, Regularizer, ScoreStrategy
     from zoo.components import (
         AcquisitionSpec,
@@ -71,6 +71,7 @@ _HOMES = {
     "ZooError": "zoo.errors",
     "dry_run": "zoo.api",
     "evaluate": "zoo.api",
+    "evaluate_corruptions": "zoo.api",
     "hookimpl": "zoo.hookspecs",
     "load": "zoo.evaluation.classifier",
     "lr_find": "zoo.api",
@@ -112,6 +113,7 @@ __all__ = [
     "catalog",
     "dry_run",
     "evaluate",
+    "evaluate_corruptions",
     "hookimpl",
     "load",
     "lr_find",

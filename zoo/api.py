@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -113,6 +113,33 @@ def evaluate(
 
     found = run if isinstance(run, Run) else find_run(run)
     return evaluation.evaluate(found, catalog=catalog(), split=split, data=data, device=device, tta=tta)
+
+
+def evaluate_corruptions(
+    run: str | Path | Run,
+    *,
+    split: str = "test",
+    names: Sequence[str] | None = None,
+    severities: Sequence[int] | None = None,
+    limit: int | None = None,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """Return the figures of a run's best weights on one split as it is, and under each corruption at each severity.
+
+    `names` and `severities` choose some of them, `limit` a fixed stratified subset of so many samples.
+    """
+    from zoo.evaluation import robustness
+    from zoo.training.run import Run, find_run
+
+    return robustness.evaluate_corruptions(
+        run if isinstance(run, Run) else find_run(run),
+        catalog=catalog(),
+        split=split,
+        device=device,
+        names=names,
+        severities=severities,
+        limit=limit,
+    )
 
 
 def _resolved(

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from zoo.cli.main import main
+from zoo.evaluation.corruptions import CORRUPTIONS
 
 
 @pytest.fixture
@@ -43,6 +44,17 @@ def test_json_says_what_is_on_the_sheet_and_settings_change_it(capsys: pytest.Ca
     assert Path("plain.png").read_bytes() != Path("strong.png").read_bytes()
 
 
+def test_corruptions_are_shown_at_a_severity(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["data", "show", "conv-net-momentum", "--data", str(photos), "data.image_size=32", "--corruptions"]
+    assert main([*arguments, "--samples", "2"]) == 0
+    assert "2 of train under 17 corruptions of severity 3" in capsys.readouterr().out
+    assert main([*arguments, "--samples", "2", "--severity", "5", "--out", "worse.png", "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["corruptions"], result["severity"]) == (list(CORRUPTIONS), 5) and "views" not in result
+    mild, worse = (np.asarray(Image.open(name)) for name in ("sheet.png", "worse.png"))
+    assert mild.shape == worse.shape and mild.shape[1] > 18 * 112 and (mild != worse).any()
+
+
 def test_a_path_and_data_are_shown_with_a_recipes_augmentation(
     photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -63,6 +75,8 @@ def test_a_path_and_data_are_shown_with_a_recipes_augmentation(
         (["conv-net-momentum", "--out", "taken.png"], "choose another place with --out FILE"),
         (["photos", "--data", "digits"], "photos is a path, and --data digits names other data"),
         (["conv-net-momentum", "--samples", "0"], "--samples"),
+        (["digits", "--severity", "2"], "try: zoo data show digits --corruptions --severity 2"),
+        (["conv-net-momentum", "--corruptions", "--severity", "6"], "--severity"),
         (["conv-net-momentum", "augmentation.policy=autoaugment"], "did you mean"),
         (["conv-net-momentum", "augmentation.policy={name: augmix, magnitude: 3}"], "takes width, depth, severity"),
         ([], "Missing argument"),

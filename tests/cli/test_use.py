@@ -14,6 +14,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from zoo.cli.main import main
+from zoo.evaluation.corruptions import CORRUPTIONS
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +87,45 @@ def test_eval_gives_the_figures_of_a_split(home: Path, capsys: pytest.CaptureFix
 def test_eval_of_an_unknown_split(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", "latest", "--split", "tset"]) == 2
     assert "did you mean 'test'?" in capsys.readouterr().err
+
+
+def test_eval_under_corruptions_gives_accuracy_by_severity(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["eval", "latest", "--corruptions", "--severity", "2", "--severity", "5", "--limit", "10"]
+    result = document(capsys, *options, "--corruption", "fog", "--corruption", "jpeg")
+    assert (result["split"], result["samples"]) == ("test", 10)
+    assert {name: list(levels) for name, levels in result["corruptions"].items()} == {
+        "fog": ["2", "5"],
+        "jpeg": ["2", "5"],
+    }
+    kept = {path.name for path in (home / "runs/photos-0-1/predictions/corruptions").iterdir()}
+    assert kept == {"clean.npz", "fog-2.npz", "fog-5.npz", "jpeg-2.npz", "jpeg-5.npz"}
+    assert main(options) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].split() == ["corruption", "severity", "2", "5", "mean"]
+    assert [line.split()[0] for line in out[1:18]] == [*CORRUPTIONS]
+    assert out[18].startswith("mean of 17") and "10 of test" in out[20]
+    assert "MNIST-C-like corruptions" in out[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--corruptions", "--corruption", "fgo"], "did you mean 'fog'?"),
+        (["--corruptions", "--severity", "0"], "--severity"),
+        (["--corruptions", "--limit", "1"], "limit 1 is too small for 2 classes"),
+        (["--corruptions", "--data", "photos"], "--corruptions goes with neither --data nor --tta"),
+        (["--limit", "9"], "try: zoo eval latest --corruptions --limit 9"),
+        (["--corruption", "fog", "--severity", "2"], "zoo eval latest --corruptions --corruption fog --severity 2"),
+    ],
+)
+def test_eval_under_corruptions_refuses_bad_input(
+    arguments: list[str], message: str, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = (home / "runs/photos-0-1/ledger.jsonl").read_text()
+    assert main(["eval", "latest", *arguments]) == 2
+    out, err = capsys.readouterr()
+    assert message in err and out == ""
+    assert (home / "runs/photos-0-1/ledger.jsonl").read_text() == ledger
 
 
 def test_predict_answers_for_each_file_and_names_the_bad_one(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

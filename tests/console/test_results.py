@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
-from zoo.console.results import closing, evaluation, history_table, predictions, runs_table, write_csv
+from zoo.console.results import closing, corruptions, evaluation, history_table, predictions, runs_table, write_csv
 
 SUMMARY = {
     "run": "runs/conv-net-momentum-0-1",
@@ -53,6 +53,34 @@ def test_the_closing_table_has_both_splits_and_the_paths() -> None:
 
 def test_a_run_without_test_split_has_no_row_for_it() -> None:
     assert "test" not in rendered(closing({**SUMMARY, "test": None}, []))
+
+
+def test_corruptions_have_their_accuracies_their_means_and_what_is_left_out() -> None:
+    result: dict[str, Any] = {
+        "split": "test",
+        "samples": 1000,
+        "note": "not the benchmark of that name",
+        "clean": {"accuracy": 0.9},
+        "corruptions": {
+            "fog": {1: {"accuracy": 0.8}, 5: {"accuracy": 0.4}},
+            "jpeg": {1: {"accuracy": 0.9}, 5: {"accuracy": 0.7}},
+        },
+        "mean_corrupted_accuracy": 0.7,
+        "relative_accuracy": 0.7 / 0.9,
+        "left_out": [],
+    }
+    lines = [line.split() for line in rendered(corruptions(result)).splitlines()]
+    assert lines[:4] == [
+        ["corruption", "severity", "1", "5", "mean"],
+        ["fog", "0.8000", "0.4000", "0.6000"],
+        ["jpeg", "0.9000", "0.7000", "0.8000"],
+        ["mean", "of", "2", "0.8500", "0.5500", "0.7000"],
+    ]
+    assert ["samples", "1,000", "of", "test"] in lines and ["ratio", "0.7778"] in lines
+    assert lines[-1] == ["not", "the", "benchmark", "of", "that", "name"]
+    fog = {**result, "corruptions": {"fog": result["corruptions"]["fog"]}, "left_out": ["rotate", "shear"]}
+    text = rendered(corruptions(fog))
+    assert "mean of 1" not in text and "rotate, shear: not defined for this data" in text
 
 
 def test_evaluation_lists_the_classes_and_marks_missing_figures() -> None:

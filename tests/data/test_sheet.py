@@ -11,7 +11,7 @@ from PIL import Image
 from zoo.augmentation import Augmentation
 from zoo.data.augment import Preprocess
 from zoo.data.dataset import Dataset
-from zoo.data.sheet import CELL, Row, draw, rows
+from zoo.data.sheet import CELL, Row, draw, rows, rows_with
 from zoo.errors import DataError
 
 Prepared = Callable[..., Dataset]
@@ -34,6 +34,17 @@ def test_classes_take_turns_and_views_are_those_of_the_epochs(dataset: Prepared)
     assert not np.array_equal(views[:, 0], views[:, 1])
     again = rows(digits, preprocess(digits), seed=0, samples=12, views=6)
     assert np.array_equal(views, np.stack([np.stack(row.views) for row in again]))
+
+
+def test_views_may_be_anything_that_is_made_of_images_and_samples(dataset: Prepared) -> None:
+    digits = dataset("digits")
+    shown = rows_with(
+        digits, lambda images, samples: [255 - images, images * (samples < 0)[:, None, None, None]], samples=3
+    )
+    for row in shown:
+        assert np.array_equal(row.views[0], 255 - row.original) and not row.views[1].any()
+    named, numbered = draw(shown, ["inverted", "black"]), draw(shown)
+    assert named != numbered and Image.open(io.BytesIO(named)).size == Image.open(io.BytesIO(numbered)).size
 
 
 def test_photos_are_shown_in_their_colours(dataset: Prepared, photos: Path) -> None:

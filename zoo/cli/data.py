@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,14 @@ from zoo.console.output import print_json, print_note, print_result, working
 from zoo.errors import RunError, ZooError
 from zoo.guard import stdout_on_stderr
 from zoo.recipe import Recipe
+
+if TYPE_CHECKING:
+    from zoo.data.dataset import Dataset
+    from zoo.data.sheet import Row
+
+    Sheet = tuple[
+        Dataset, list[Row], tuple[str, ...] | None, dict[str, Any]
+    ]  # titles of the views, what there is to say
 
 
 @click.group("data", cls=Group, invoke_without_command=True)
@@ -41,6 +49,10 @@ def data(ctx: click.Context) -> None:
 @click.option(
     "--views", type=click.IntRange(0, 50), default=7, show_default=True, metavar="N", help="Augmented views in a row."
 )
+@click.option("--corruptions", is_flag=True, help="Show them under every corruption instead, not augmented.")
+@click.option(
+    "--severity", type=click.IntRange(1, 5), metavar="N", help="With --corruptions: how strong they are; 3 of 1 … 5."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 @click.pass_obj
 def show_data(
@@ -51,6 +63,8 @@ def show_data(
     out: Path,
     samples: int,
     views: int,
+    corruptions: bool,
+    severity: int | None,
     as_json: bool,
 ) -> None:
     """Draw training images of RECIPE and their augmented views, as the model sees them, on one sheet.
@@ -59,10 +73,17 @@ def show_data(
     augmentation.rotation=30. View n is that of epoch n.
     """
     _check(out)
+    if severity is not None and not corruptions:
+        raise ZooError(
+            "--severity is that of corruptions", hint=f"zoo data show {recipe} --corruptions --severity {severity}"
+        )
     with stdout_on_stderr():  # what recognises data may be a plugin's
         resolved = _resolve(workspace, recipe, overrides, source)
         with working("reading the data …"):
-            result = _write(resolved, out, samples, views)
+            sheet = (
+                _corrupted(resolved, samples, severity or 3) if corruptions else _augmented(resolved, samples, views)
+            )
+            result = _write(resolved, out, sheet)
     if as_json:
         print_json(result)
     else:
@@ -94,8 +115,7 @@ def _exists(name: str) -> bool:
         return False
 
 
-def _write(recipe: Recipe, out: Path, samples: int, views: int) -> dict[str, Any]:
-    from zoo import storage
+def _augmented(recipe: Recipe, samples: int, views: int) -> Sheet:
     from zoo.data import sheet
     from zoo.data.augment import Preprocess
     from zoo.training.experiment import prepare_data
@@ -103,15 +123,38 @@ def _write(recipe: Recipe, out: Path, samples: int, views: int) -> dict[str, Any
     dataset = prepare_data(recipe)
     preprocess = Preprocess(dataset.mean, dataset.std, recipe.augmentation)
     rows = sheet.rows(dataset, preprocess, seed=recipe.training.seed, samples=samples, views=views)
+    return dataset, rows, None, {"views": views}
+
+
+def _corrupted(recipe: Recipe, samples: int, severity: int) -> Sheet:
+    from zoo.data import sheet
+    from zoo.evaluation.corruptions import applicable, corrupt
+    from zoo.training.experiment import prepare_data
+
+    dataset = prepare_data(recipe)
+    names = applicable(dataset.dtype, dataset.size[0])
+    rows = sheet.rows_with(
+        dataset,
+        lambda images, positions: [corrupt(images, name, severity, positions) for name in names],
+        samples=samples,
+    )
+    return dataset, rows, names, {"corruptions": list(names), "severity": severity}
+
+
+def _write(recipe: Recipe, out: Path, shown: Sheet) -> dict[str, Any]:
+    from zoo import storage
+    from zoo.data import sheet
+
+    dataset, rows, titles, facts = shown
     try:
-        storage.write_bytes(out, sheet.draw(rows))
+        storage.write_bytes(out, sheet.draw(rows, titles))
     except RunError as error:
         raise ZooError(error.problem, hint="choose another place with --out FILE") from error
     return {
         "path": str(out),
         "recipe": recipe.name,
         "samples": len(rows),
-        "views": views,
+        **facts,
         "size": list(dataset.size),
         "classes": [row.class_name for row in rows],
     }

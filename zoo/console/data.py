@@ -15,7 +15,10 @@ def sheet_card(result: Mapping[str, Any]) -> RenderableType:
     """Return where a contact sheet was written, and what it shows."""
     table = grid()
     table.add_row("written", Text(result["path"], "cyan"))
-    table.add_row("images", f"{result['samples']} of train, {result['views']} views each")
+    views = f", {result.get('views')} views each"
+    if "severity" in result:
+        views = f" under {len(result['corruptions'])} corruptions of severity {result['severity']}"
+    table.add_row("images", f"{result['samples']} of train{views}")
     table.add_row("size", "{}×{} pixels".format(*result["size"]))
     table.add_row("recipe", result["recipe"])
     return table

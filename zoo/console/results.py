@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -72,6 +73,31 @@ def evaluation(result: Mapping[str, Any]) -> RenderableType:
     if len(rows) > CLASSES_SHOWN:
         parts.append(Text(f"the {CLASSES_SHOWN} classes of lowest F1, of {len(rows):,}; --json has all", "dim"))
     return Group(*parts)
+
+
+def corruptions(result: Mapping[str, Any]) -> RenderableType:
+    """Return the accuracy under each corruption at each severity and their means, then that on the images as they are."""
+    rows: Mapping[str, Mapping[Any, Mapping[str, Any]]] = result["corruptions"]
+    first, *others = next(iter(rows.values()))
+    table = plain_table("corruption", f"severity {first}", *map(str, others), "mean")
+    for name, levels in rows.items():
+        _accuracies(table, name, [figures["accuracy"] for figures in levels.values()])
+    if len(rows) > 1:
+        columns = zip(*(levels.values() for levels in rows.values()), strict=True)
+        means = [fmean(figures["accuracy"] for figures in column) for column in columns]
+        _accuracies(table, f"mean of {len(rows)}", means)
+    facts = grid()
+    facts.add_row("samples", f"{result['samples']:,} of {result['split']}")
+    facts.add_row("accuracy", f"{number(result['clean']['accuracy'])} of the same images as they are")
+    facts.add_row("corrupted", f"{number(result['mean_corrupted_accuracy'])}, the mean of all above")
+    facts.add_row("ratio", number(result["relative_accuracy"]))
+    if result["left_out"]:
+        facts.add_row("left out", f"{', '.join(result['left_out'])}: not defined for this data")
+    return Group(table, Text(), facts, Text(), Text(result["note"], "dim"))
+
+
+def _accuracies(table: Table, name: str, accuracies: Sequence[float]) -> None:
+    table.add_row(name, *(number(accuracy) for accuracy in accuracies), number(fmean(accuracies)))
 
 
 def predictions(rows: Sequence[Mapping[str, Any]]) -> RenderableType:

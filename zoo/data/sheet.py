@@ -1,9 +1,9 @@
-"""A contact sheet: training images, and beside each what a model sees of it in the first epochs."""
+"""A contact sheet: training images, and beside each what a model sees of it in the first epochs, or what else it becomes."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from zoo.data.augment import Preprocess
 from zoo.data.dataset import Dataset, Split
 from zoo.training.randomness import Draws
 
 Pixels = NDArray[np.uint8]
+Change = Callable[[Tensor, Tensor], Sequence[Tensor]]  # of images and the positions of their samples
 
 CELL = 112  # pixels that the longer side of an image fills at least
 STRIPE = 28  # pixels that a signal is high
@@ -39,10 +41,18 @@ def rows(dataset: Dataset, preprocess: Preprocess, *, seed: int, samples: int, v
 
     View n is what training with this seed sees in epoch n. Raises DataError for an augmentation that does not fit the data.
     """
+
+    def augmented(images: Tensor, positions: Tensor) -> list[Tensor]:
+        return [preprocess.augment(images, Draws(seed, epoch, positions)) for epoch in range(views)]
+
+    return rows_with(dataset, augmented, samples=samples)
+
+
+def rows_with(dataset: Dataset, change: Change, *, samples: int) -> list[Row]:
+    """Return so many images of train, the classes in turn, and as their views what `change` makes of them."""
     split = _first_of_each_class(dataset.splits["train"], samples)
     whole = split.pixels(dataset.size, 0)
-    images, positions = torch.from_numpy(whole), torch.from_numpy(split.samples)
-    changed = [preprocess.augment(images, Draws(seed, epoch, positions)).numpy() for epoch in range(views)]
+    changed = [view.numpy() for view in change(torch.from_numpy(whole), torch.from_numpy(split.samples))]
     names = [dataset.classes[label] for label in split.labels]
     return [
         Row(name, _visible(one, one), [_visible(view[index], one) for view in changed])
@@ -50,8 +60,8 @@ def rows(dataset: Dataset, preprocess: Preprocess, *, seed: int, samples: int, v
     ]
 
 
-def draw(rows: Sequence[Row]) -> bytes:
-    """Return the sheet as a PNG: a line per row, its class, the original, then the views under their epochs."""
+def draw(rows: Sequence[Row], titles: Sequence[str] | None = None) -> bytes:
+    """Return the sheet as a PNG: a line per row, its class, the original, then the views under their titles or epochs."""
     font = ImageFont.load_default(LETTER)
     height, width = _enlarged(rows[0].original).shape[:2]
     label = max(_length(font, _shortened(row.class_name, font)) for row in rows)
@@ -61,9 +71,9 @@ def draw(rows: Sequence[Row]) -> bytes:
     size = (columns[-1] + width + MARGIN, HEADER + len(rows) * (height + GAP) + MARGIN - GAP)
     sheet = Image.new("RGB", size, PAPER)
     pen = ImageDraw.Draw(sheet)
-    for number, x in enumerate(columns):
-        title = f"epoch {number}" if number else "original"
-        pen.text((x + width / 2, HEADER / 2), title, PALE, font, anchor="mm")
+    heads = ["original", *(titles or (f"epoch {number}" for number in range(1, len(columns))))]
+    for head, x in zip(heads, columns, strict=True):
+        pen.text((x + width / 2, HEADER / 2), _shortened(head, font, width), PALE, font, anchor="mm")
     for line, row in enumerate(rows):
         y = HEADER + line * (height + GAP)
         pen.text((MARGIN, y + height / 2), _shortened(row.class_name, font), INK, font, anchor="lm")
@@ -104,8 +114,8 @@ def _enlarged(pixels: Pixels) -> Pixels:
     return pixels.repeat(down, 0).repeat(times, 1)
 
 
-def _shortened(name: str, font: Any) -> str:
-    while len(name) > 1 and _length(font, name) > LABELS:
+def _shortened(name: str, font: Any, longest: int = LABELS) -> str:
+    while len(name) > 1 and _length(font, name) > longest:
         name = name.removesuffix("…")[:-1] + "…"
     return name
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,6 +22,8 @@ from zoo.registry import Registry
 from zoo.storage import make_folder
 from zoo.training.events import Evaluating
 from zoo.training.run import Run
+
+Result = TypeVar("Result")
 
 
 def evaluate(
@@ -45,24 +47,18 @@ def evaluate(
     """
     classifier = load(run, device=device, catalog=catalog)
     augmented.check(classifier.preprocess, tta)
-    recipe = classifier.recipe
-    if data is not None:
+    recipe, source = classifier.recipe, split
+    if data is None:
+        dataset = own_data(classifier, split)
+    else:
         recipe = Registry.load(catalog, run.path / "recipe.yaml").resolve(run.recipe_name, data=data)
-    dataset = _prepared(classifier, recipe, own=data is None)
-    source = split
-    if data is not None and list(dataset.splits) == ["train"] and split == "test":
-        split, source = "all", "train"
-    if source not in dataset.splits:
-        raise UnknownNameError("split", split, dataset.splits)
-    if data is None and dataset.fingerprint != run.manifest["environment"]["data"]:
-        raise DataError(
-            f"the data of {run.path} is not what it was trained on any more",
-            possible="the data as it was, or figures on the data as it is now, with what was trained on where it is no split apart",
-            hint=f"zoo eval {run.path} --data {getattr(recipe.source.params, 'path', '') or recipe.source.name}",
-        )
+        dataset = _prepared(classifier, recipe, own=False)
+        if list(dataset.splits) == ["train"] and split == "test":
+            split, source = "all", "train"
+        _check_split(dataset, source)
     if split == "test" or data is not None:  # before it is read, so that no use goes unrecorded
         run.record_access(split, _command(data, tta), len(dataset.splits[source]))
-    predictions = _drive(_predict(classifier, recipe, dataset, source, tta), progress)
+    predictions = drive(_predict(classifier, recipe, dataset, source, tta), progress)
     if data is None:
         make_folder(run.path / "predictions")
         name = f"{split}-tta{tta}" if tta else split
@@ -86,6 +82,28 @@ def _command(data: str | None, tta: int) -> str:
     return "zoo eval" + (f" --data {data}" if data else "") + (f" --tta {tta}" if tta else "")
 
 
+def own_data(classifier: Classifier, split: str) -> Dataset:
+    """Return the data of the classifier's run, cut as it was for training.
+
+    Raises UnknownNameError for a split that it does not have, DataError where it is not what was trained on any more.
+    """
+    run, recipe = classifier.run, classifier.recipe
+    dataset = _prepared(classifier, recipe, own=True)
+    _check_split(dataset, split)
+    if dataset.fingerprint != run.manifest["environment"]["data"]:
+        raise DataError(
+            f"the data of {run.path} is not what it was trained on any more",
+            possible="the data as it was, or figures on the data as it is now, with what was trained on where it is no split apart",
+            hint=f"zoo eval {run.path} --data {getattr(recipe.source.params, 'path', '') or recipe.source.name}",
+        )
+    return dataset
+
+
+def _check_split(dataset: Dataset, split: str) -> None:
+    if split not in dataset.splits:
+        raise UnknownNameError("split", split, dataset.splits)
+
+
 def _prepared(classifier: Classifier, recipe: Recipe, *, own: bool) -> Dataset:
     """Return the data in the run's form; the run's own is cut as it was for training, other data is taken as it is."""
     normalization = Normalization(**classifier.run.manifest["normalization"])
@@ -105,10 +123,9 @@ def _prepared(classifier: Classifier, recipe: Recipe, *, own: bool) -> Dataset:
     return dataset
 
 
-def _predict(
-    classifier: Classifier, recipe: Recipe, dataset: Dataset, split: str, tta: int
-) -> Generator[Evaluating, None, Predictions]:
-    loader = Loader(
+def load_split(classifier: Classifier, recipe: Recipe, dataset: Dataset, split: str) -> Loader:
+    """Return the loader of a split, with the batches of the recipe's evaluation, on the classifier's device."""
+    return Loader(
         dataset,
         split,
         device=classifier.device,
@@ -116,6 +133,12 @@ def _predict(
         workers=recipe.data.workers,
         memory_limit=recipe.data.memory_limit,
     )
+
+
+def _predict(
+    classifier: Classifier, recipe: Recipe, dataset: Dataset, split: str, tta: int
+) -> Generator[Evaluating, None, Predictions]:
+    loader = load_split(classifier, recipe, dataset, split)
     try:
         return (
             yield from predict(
@@ -132,14 +155,13 @@ def _predict(
         loader.close()
 
 
-def _drive(
-    steps: Generator[Evaluating, None, Predictions], progress: Callable[[Evaluating], None] | None
-) -> Predictions:
+def drive(steps: Generator[Evaluating, None, Result], progress: Callable[[Evaluating], None] | None) -> Result:
+    """Run an evaluation to its end, tell `progress` of each event, and return what it returns."""
     while True:
         try:
             event = next(steps)
         except StopIteration as stop:
-            predictions: Predictions = stop.value
-            return predictions
+            result: Result = stop.value
+            return result
         if progress is not None:
             progress(event)
