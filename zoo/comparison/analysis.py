@@ -16,6 +16,7 @@ from zoo.comparison.answers import Answers, read, require_one_protocol
 from zoo.comparison.crossed import accuracy, interval
 from zoo.comparison.execute import Done
 from zoo.comparison.plan import RECIPES, Contestant, Plan
+from zoo.comparison.robustness import robustness
 from zoo.errors import ZooError
 from zoo.evaluation.calibration import BINS, fit_temperature
 from zoo.evaluation.figures import describe
@@ -94,6 +95,7 @@ def _condition(plan: Plan, value: str | None, tables: Sequence[Answers]) -> Row:
         "pairs": verdicts.pairs(plan, tables),
         "families": verdicts.families(plan, tables),
         "overlap": overlap.overlap(plan, tables),
+        "robustness": robustness(plan, tables),
     }
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from zoo.comparison.plan import Cell, Corruptions
 from zoo.errors import ComponentError, NonFiniteError, RunLockedError
+from zoo.evaluation.predictions import Saved
+from zoo.evaluation.robustness import evaluate_corruptions, predictions
 from zoo.plugins import Catalog
-from zoo.training.events import Event
+from zoo.training.events import Event, Noted
 from zoo.training.run import Run
 from zoo.training.session import Session
 
@@ -104,12 +106,20 @@ def _session(cell: Cell, folder: Path, catalog: Catalog, device: str) -> Session
 
 
 def _corrupted(run: Run, catalog: Catalog, device: str, corruptions: Corruptions | None) -> Iterator[Event]:
-    yield from ()
-
-
-def corrupted_predictions(run: Run, corruptions: Corruptions) -> list[Path]:
-    return []
+    """Test a finished run under the corruptions that it has not been tested under."""
+    if corruptions is None or _tested(run, corruptions):
+        return
+    yield Noted(text=f"{run.path}: testing under corruptions")
+    evaluate_corruptions(
+        run, catalog=catalog, device=device, severities=corruptions.severities, limit=corruptions.limit
+    )
 
 
 def _tested(run: Run, corruptions: Corruptions | None) -> bool:
-    return corruptions is None or all(path.exists() for path in corrupted_predictions(run, corruptions))
+    if corruptions is None:
+        return True
+    paths = [path for severities in predictions(run, corruptions.severities).values() for path in severities.values()]
+    if not all(path.exists() for path in paths):
+        return False
+    limit, samples = corruptions.limit, run.manifest["samples"]["test"]
+    return bool(len(Saved.load(paths[0]).ids) == min(limit or samples, samples))

@@ -80,6 +80,15 @@ def evaluate_corruptions(
     }
 
 
+def predictions(run: Run, severities: Sequence[int] = SEVERITIES) -> dict[str, dict[int, Path]]:
+    """Return where a run keeps its answers to test under each corruption that is defined for its data, by severity; those to
+    the same samples as they are stand under `clean` and 0."""
+    manifest, folder = run.manifest, _folder(run, "test")
+    names = applicable(manifest["dtype"], manifest["image"][1])
+    corrupted = {name: {level: folder / f"{name}-{level}.npz" for level in severities} for name in names}
+    return {"clean": {0: folder / "clean.npz"}, **corrupted}
+
+
 def subset(split: Split, limit: int | None) -> Split:
     """Return `limit` samples of a split, stratified, or all where it has no more: a function of the data alone.
 
