@@ -267,7 +267,7 @@ def test_a_recipe_whose_plugin_is_not_there_harms_no_other(tmp_path: Path) -> No
     )
     registry = Registry.load(CATALOG, file)
     assert registry.resolve("b").architecture.name == "conv-net"
-    with pytest.raises(RecipeError, match=r"mine\.yaml:3:49: unknown architecture 'acme/net'"):
+    with pytest.raises(RecipeError, match=r"mine\.yaml:3:49: recipe 'a': unknown architecture 'acme/net'"):
         registry.resolve("a")
 
 

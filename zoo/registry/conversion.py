@@ -146,10 +146,13 @@ class Converter(msgspec.Struct):
         self.report(node.key or node.mark, f"unknown key '{key}'{where}; {error.possible}")
 
 
-def in_order(problems: Iterable[tuple[Mark, str]]) -> list[Problem]:
-    """Return problems without repeats, file by file in the order of the document, the command line's last."""
+def in_order(problems: Iterable[tuple[Mark, str]], recipe_at: Callable[[Mark], str] = lambda mark: "") -> list[Problem]:
+    """Return problems without repeats, file by file in the order of the document, the command line's last.
+
+    `recipe_at` names the recipe that stands at a position, or gives "".
+    """
     found = sorted(set(problems), key=lambda item: (item[0].file == COMMAND_LINE, item[0], item[1]))
-    return [mark.problem(message) for mark, message in found]
+    return [mark.problem(message, recipe_at(mark)) for mark, message in found]
 
 
 def _structure(kind: Any, node: Node) -> Any:
