@@ -117,11 +117,12 @@ class Registry:
             except RecipeError as error:
                 refused += error.problems
         malformed = any(not isinstance(link.node.value, dict) for link in chain)  # then what it lacks is no news
-        recipe, problems = resolution.resolve(name, merged, self.catalog, notes=notes, partial=malformed)
-        wrong = [*self._told([*broken, *problems, *faults]), *refused]
-        if wrong or recipe is None:
-            raise RecipeError(wrong, hint=f"zoo show {name}" if refused else "")
-        return recipe
+        found = resolution.resolve(name, merged, self.catalog, notes=notes, partial=malformed)
+        wrong = [*self._told([*broken, *found.problems, *faults]), *refused]
+        if wrong or found.recipe is None:
+            typed = any(problem.where == COMMAND_LINE for problem in wrong)
+            raise RecipeError(wrong, hint=" ".join(found.corrections) or (f"zoo show {name}" if typed else ""))
+        return found.recipe
 
     def check(self) -> None:
         """Raise RecipeError with everything that is wrong in any file."""
@@ -147,13 +148,13 @@ class Registry:
         return [fault for file in files for fault in self._problems_of(file)] if found else []
 
     def _faults_of_defaults(self, file: RegistryFile) -> list[tuple[Mark, str]]:
-        return resolution.resolve("defaults", file.defaults, self.catalog, partial=True)[1]
+        return resolution.resolve("defaults", file.defaults, self.catalog, partial=True).problems
 
     def _faults_of(self, link: _Link) -> list[tuple[Mark, str]]:
         """Return what is wrong with the form of a recipe and with what it resolves to."""
         chain, broken = self._chain(link)
-        _, found = resolution.resolve(link.name, _merged(chain), self.catalog, partial=True)
-        return [*link.file.recipe_form(link.name), *broken, *found]
+        found = resolution.resolve(link.name, _merged(chain), self.catalog, partial=True)
+        return [*link.file.recipe_form(link.name), *broken, *found.problems]
 
     def _told(self, problems: Iterable[tuple[Mark, str]]) -> list[Problem]:
         """Return problems in order, each with the recipe that it stands in."""
