@@ -65,6 +65,20 @@ def test_resuming_a_finished_run_reports_and_exits_0(capsys: pytest.CaptureFixtu
     assert "is finished already" in err
 
 
+def test_a_resumed_run_keeps_its_recipe_and_how_to_change_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *TINY, "training.epochs=1", "--run", "here", "--json"]) == 0
+    capsys.readouterr()
+    assert main(["train", "--resume", "here", "optimizer.lr=0.2", "--seed", "5"]) == 2
+    err = capsys.readouterr().err
+    assert "a resumed run keeps its recipe: --resume takes no optimizer.lr=0.2" in err
+    command = "zoo --registry here/recipe.yaml train conv-net-momentum optimizer.lr=0.2 --seed 5"
+    assert err.endswith(f"try: {command}\n")
+    assert main([*command.split()[1:], "--run", "there", "--json"]) == 0
+    recipe = Path("there/recipe.yaml").read_text()
+    assert "lr: 0.2" in recipe
+    assert "filters: 4" in recipe
+
+
 def test_sigint_saves_and_prints_how_to_go_on() -> None:
     command = [ZOO, "train", *TINY, "training.epochs=2000", "--run", "long", "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
@@ -92,7 +106,9 @@ def test_sigint_saves_and_prints_how_to_go_on() -> None:
         (["conv-net-momentum", "--run", "taken"], "taken exists already"),
         (["--resume", "no-such-run"], "unknown run 'no-such-run'"),
         (["conv-net-momentum", "--resume", "x"], "takes no RECIPE"),
-        (["--resume", "x", "--seed", "1"], "takes no --seed"),
+        (["--resume", "x", "--seed", "1"], "takes no --seed\n"),
+        (["--resume", "x", "lr=3"], "try: zoo train RECIPE lr=3"),
+        (["--resume", "x", "--run", "y"], "possible: zoo train --resume x, or a new run with the change\n"),
         (["conv-net-momentum", "--seed", "-1"], "--seed"),
     ],
 )

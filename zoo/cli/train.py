@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,9 +63,8 @@ def train(
     prints all of them. Ctrl-C saves the run and prints how to go on.
     """
     if resume is not None:
-        _refuse_with_resume(
-            {"RECIPE": recipe, "--data": data, "--run": run, "--seed": seed, "--dry-run": dry_run or None}
-        )
+        words = () if recipe is None else (recipe, *overrides)
+        _refuse_with_resume(resume, words, {"--data": data, "--seed": seed, "--run": run, "--dry-run": dry_run or None})
         _resume(workspace, resume, device, as_json)
         return
     with stdout_on_stderr():  # what recognises data may be a plugin's
@@ -82,10 +82,30 @@ def _require_free(recipe: Recipe, run: Path | None) -> None:
     new_directory(recipe.name, recipe.training.seed, run)
 
 
-def _refuse_with_resume(others: dict[str, Any]) -> None:
-    given = [name for name, value in others.items() if value is not None]
-    if given:
-        raise ZooError(f"--resume goes on with a run as it is and takes no {given[0]}", hint="zoo train --resume RUN")
+def _refuse_with_resume(resume: str, words: tuple[str, ...], options: dict[str, Any]) -> None:
+    """Raise ZooError where anything is asked of a run that goes on, with the command that trains anew with these changes."""
+    settings = [word for word in words if "=" in word]
+    given = {name: value for name, value in options.items() if value is not None}
+    asked = [*(["RECIPE"] if words and words[0] not in settings else []), *settings, *given]
+    if not asked:
+        return
+    changes = [part for name in ("--data", "--seed") if name in given for part in (name, str(given[name]))]
+    raise ZooError(
+        f"a resumed run keeps its recipe: --resume takes no {asked[0]}",
+        possible=f"{shlex.join(['zoo', 'train', '--resume', resume])}, or a new run with the change",
+        hint=shlex.join(["zoo", *_recipe_of(resume), *settings, *changes]) if settings or changes else "",
+    )
+
+
+def _recipe_of(name: str) -> list[str]:
+    """Return the arguments that train the recipe of a run anew, as far as there is such a run."""
+    from zoo.training.run import find_run
+
+    try:
+        run = find_run(name)
+        return ["--registry", str(run.path / "recipe.yaml"), "train", run.recipe_name]
+    except ZooError:
+        return ["train", "RECIPE"]
 
 
 def _resolve(
