@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +15,7 @@ from zoo.cli.command import Command
 from zoo.cli.completion import complete_recipe, complete_run
 from zoo.cli.workspace import Workspace
 from zoo.console.output import print_json, print_note, print_result, stderr, working
-from zoo.errors import UnknownNameError, ZooError
+from zoo.errors import Interrupted, UnknownNameError, ZooError
 from zoo.guard import stdout_on_stderr
 from zoo.recipe import Recipe
 
@@ -146,15 +148,25 @@ def _execute(begin: Callable[[], Session], as_json: bool) -> None:
 
     summary: dict[str, Any] = {}
     with stdout_on_stderr():
-        with working("reading the data, building the model …"):
+        with working("reading the data, building the model …"), _told("before training began: nothing was written"):
             session = begin()
-        leads = session.experiment.world.leads
-        with TrainingReport(stderr(), quiet=not leads) as report:
+        leads, path = session.experiment.world.leads, session.run.path
+        resume = shlex.join(["zoo", "train", "--resume", str(path)])
+        with TrainingReport(stderr(), quiet=not leads) as report, _told("at once: the run is as last saved", resume):
             for event in session.events():
                 report.see(event)
                 summary = dict(getattr(event, "summary", summary))
     if leads:
-        _report(summary, session.run.path, as_json)
+        _report(summary, path, as_json)
+
+
+@contextmanager
+def _told(what: str, hint: str = "") -> Iterator[None]:
+    """Say of a Ctrl-C inside what it left behind, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(signal.SIGINT, f"interrupted {what}", hint=hint) from None
 
 
 def _report(summary: dict[str, Any], path: Path, as_json: bool) -> None:

@@ -56,13 +56,15 @@ class Session:
         new_directory(recipe.name, recipe.training.seed, run)
         threads = recipe.training.threads or torch.get_num_threads()
         x = build(recipe, device=device)
-        # Only now, and by making it: meanwhile another run may have taken the directory.
-        path = claim_directory(recipe.name, recipe.training.seed, run) if x.world.leads else Path()
-        path = Path(x.world.share_text(str(path), x.device))
-        session = cls(Run(path), x, catalog, threads)
-        if x.world.leads:
-            storage.write_text(path / "recipe.yaml", recipe_document(recipe))
-            storage.write_json(path / "manifest.json", describe(session.experiment, threads))
+        with caught_signals() as caught:  # a directory is left whole, so that the run can go on, or not made
+            # Only now, and by making it: meanwhile another run may have taken the directory.
+            path = claim_directory(recipe.name, recipe.training.seed, run) if x.world.leads else Path()
+            path = Path(x.world.share_text(str(path), x.device))
+            session = cls(Run(path), x, catalog, threads)
+            if x.world.leads:
+                storage.write_text(path / "recipe.yaml", recipe_document(recipe))
+                storage.write_json(path / "manifest.json", describe(session.experiment, threads))
+            session._stop_if(x.world.max(caught(), x.device))
         return session
 
     @classmethod
