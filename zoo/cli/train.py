@@ -15,7 +15,7 @@ from zoo.cli.command import Command
 from zoo.cli.completion import complete_recipe, complete_run
 from zoo.cli.workspace import Workspace
 from zoo.console.output import print_json, print_note, print_result, stderr, working
-from zoo.errors import Interrupted, UnknownNameError, ZooError
+from zoo.errors import DataError, Interrupted, UnknownNameError, ZooError
 from zoo.guard import stdout_on_stderr
 from zoo.recipe import Recipe
 
@@ -139,6 +139,8 @@ def _resume(workspace: Workspace, name: str, device: str, as_json: bool) -> None
         _execute(lambda: Session.resume(run.path, catalog=workspace.catalog, device=device), as_json)
     else:
         print_note(f"{run.path} is finished already")
+        if "problem" in run.summary:
+            print_note(run.summary["problem"])
         _report(run.summary, run.path, as_json)
 
 
@@ -147,17 +149,25 @@ def _execute(begin: Callable[[], Session], as_json: bool) -> None:
     from zoo.console.training import TrainingReport
 
     summary: dict[str, Any] = {}
+    problem: DataError | None = None  # of the test split, when the run is finished
     with stdout_on_stderr():
         with working("reading the data, building the model …"), _told("before training began: nothing was written"):
             session = begin()
         leads, path = session.experiment.world.leads, session.run.path
         resume = shlex.join(["zoo", "train", "--resume", str(path)])
         with TrainingReport(stderr(), quiet=not leads) as report, _told("at once: the run is as last saved", resume):
-            for event in session.events():
-                report.see(event)
-                summary = dict(getattr(event, "summary", summary))
+            try:
+                for event in session.events():
+                    report.see(event)
+                    summary = dict(getattr(event, "summary", summary))
+            except DataError as error:
+                if not summary:
+                    raise
+                problem = error
     if leads:
         _report(summary, path, as_json)
+    if problem is not None:
+        raise problem
 
 
 @contextmanager
