@@ -6,7 +6,7 @@ Everything is checked before anything is changed: names and shapes from the file
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,10 @@ from zoo.errors import ComponentError, ZooError
 from zoo.facts import Pretrained
 from zoo.guard import guarded
 from zoo.recipe import PRETRAINED
+from zoo.training.hub import one_try
 from zoo.wording import few
 
+HUB, FILE = "https://huggingface.co", "model.safetensors"
 _DTYPES = {"F32": torch.float32, "F64": torch.float64, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
 
 
@@ -170,13 +172,18 @@ def _published(published: Pretrained | None, architecture: str) -> Mapping[str, 
             possible="weights=FILE.safetensors, or an architecture of timm",
             hint="architecture=resnet50, or weights=null",
         )
-    try:
-        with guarded(f"downloading the weights of {architecture}", ComponentError):
-            tensors: Mapping[str, Tensor] = published.load()
-            return tensors
-    except ZooError as error:
-        raise ComponentError(
-            error.problem,
-            possible=f"a connection, or the safetensors file of {published.home or 'its authors'}",
-            hint="weights=FILE.safetensors",
-        ) from error
+    on_hub = published.home.startswith(HUB)
+    with one_try() if on_hub else nullcontext(True) as answers:
+        try:
+            with guarded(f"downloading the weights of {architecture}", ComponentError):
+                tensors: Mapping[str, Tensor] = published.load()
+                return tensors
+        except ZooError as error:
+            file = f"{published.home}/resolve/main/{FILE}" if on_hub else published.home or "its authors' file"
+            raise ComponentError(
+                error.problem
+                if answers
+                else f"the weights of {architecture} are not on this machine, and {HUB} does not answer",
+                possible=f"a connection, or {file}, downloaded elsewhere",
+                hint=f"weights={FILE if on_hub else 'FILE.safetensors'}",
+            ) from error
