@@ -121,7 +121,8 @@ class Registry:
         wrong = [*self._told([*broken, *found.problems, *faults]), *refused]
         if wrong or found.recipe is None:
             typed = any(problem.where == COMMAND_LINE for problem in wrong)
-            raise RecipeError(wrong, hint=" ".join(found.corrections) or (f"zoo show {name}" if typed else ""))
+            next_step = f"zoo show {name}" if typed else f"correct the file, then zoo show {name}"
+            raise RecipeError(wrong, hint=" ".join(found.corrections) or next_step)
         return found.recipe
 
     def check(self) -> None:
