@@ -46,7 +46,8 @@ def train(
 ) -> Run:
     """Train a recipe and return its run; `run.summary` holds the figures.
 
-    `on_event` hears every event of `zoo.training.events`. Raises ZooError for whatever is wrong with the input.
+    `on_event` hears every event of `zoo.training.events`. Raises ZooError for whatever is wrong with the input; DataError at the
+    very end where test cannot be read: the run is finished then, without figures on test.
     """
     from zoo.training.session import Session
 

@@ -52,13 +52,15 @@ class UnknownNameError(ZooError):
 
 
 class Problem(msgspec.Struct, frozen=True, order=True):
-    """One problem of a document: `where` is `file:line:column` or `command line`."""
+    """One problem of a document: `where` is `file:line:column` or `command line`, `recipe` the one that it stands in."""
 
     where: str
     message: str
+    recipe: str = ""
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.message}"
+        named = not self.recipe or f"recipe '{self.recipe}'" in self.message
+        return f"{self.where}: {self.message}" if named else f"{self.where}: recipe '{self.recipe}': {self.message}"
 
 
 class RecipeError(ZooError):

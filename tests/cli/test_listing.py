@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +68,21 @@ def test_an_unknown_kind_is_refused_with_the_nearest(capsys: pytest.CaptureFixtu
     out, err = capsys.readouterr()
     assert out == ""
     assert "did you mean 'optimizer'?" in err
+
+
+def test_recipes_that_cannot_be_used_are_said_once_and_the_others_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "registry.yaml").write_text(
+        "version: 1\nrecipes:\n  bad: {extends: conv-net-momentum, los: bce}\n  good: {extends: conv-net-momentum}\n"
+    )
+    assert main(["list", "recipe"]) == 0
+    out, err = capsys.readouterr()
+    assert err == (
+        "recipes that cannot be used:\n  registry.yaml:3:37: recipe 'bad': unknown block 'los'; did you mean 'loss'?\n"
+    )
+    assert [line.split()[0] for line in out.splitlines() if "cannot be used" in line] == ["bad"]
+    assert "  good  " in out
 
 
 def test_the_table_fits_80_columns_and_is_grouped(

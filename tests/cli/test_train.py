@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,20 @@ def test_resuming_a_finished_run_reports_and_exits_0(capsys: pytest.CaptureFixtu
     assert "is finished already" in err
 
 
+def test_a_resumed_run_keeps_its_recipe_and_how_to_change_it_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", *TINY, "training.epochs=1", "--run", "here", "--json"]) == 0
+    capsys.readouterr()
+    assert main(["train", "--resume", "here", "optimizer.lr=0.2", "--seed", "5"]) == 2
+    err = capsys.readouterr().err
+    assert "a resumed run keeps its recipe: --resume takes no optimizer.lr=0.2" in err
+    command = "zoo --registry here/recipe.yaml train conv-net-momentum optimizer.lr=0.2 --seed 5"
+    assert err.endswith(f"try: {command}\n")
+    assert main([*command.split()[1:], "--run", "there", "--json"]) == 0
+    recipe = Path("there/recipe.yaml").read_text()
+    assert "lr: 0.2" in recipe
+    assert "filters: 4" in recipe
+
+
 def test_sigint_saves_and_prints_how_to_go_on() -> None:
     command = [ZOO, "train", *TINY, "training.epochs=2000", "--run", "long", "--json"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
@@ -80,6 +95,35 @@ def test_sigint_saves_and_prints_how_to_go_on() -> None:
     assert "Traceback" not in err
 
 
+def interrupted(run: str, *arguments: str, after: Callable[[Path], bool]) -> tuple[int, str]:
+    """Return exit status and messages of a training in a process of its own that SIGINT meets when `after` is true of its run."""
+    command = [ZOO, "train", *TINY, "--run", run, *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
+    deadline = time.monotonic() + 60
+    while not after(Path(run)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    return process.returncode, err.strip()
+
+
+def test_sigint_before_training_says_that_nothing_was_written_and_how_to_begin_again(tmp_path: Path) -> None:
+    began = time.monotonic()
+    status, err = interrupted("early run", after=lambda run: time.monotonic() - began > 1.0)
+    assert status == 130
+    assert "interrupted before training began: nothing was written\n  try: zoo train conv-net-momentum " in err
+    assert err.endswith("--run 'early run'")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_sigint_while_the_run_is_made_leaves_one_that_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    status, err = interrupted("made", "training.epochs=2000", after=lambda run: run.exists())
+    assert status == 130
+    assert "SIGINT at step " in err
+    assert err.endswith("try: zoo train --resume made")
+    assert Path("made/manifest.json").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -92,7 +136,9 @@ def test_sigint_saves_and_prints_how_to_go_on() -> None:
         (["conv-net-momentum", "--run", "taken"], "taken exists already"),
         (["--resume", "no-such-run"], "unknown run 'no-such-run'"),
         (["conv-net-momentum", "--resume", "x"], "takes no RECIPE"),
-        (["--resume", "x", "--seed", "1"], "takes no --seed"),
+        (["--resume", "x", "--seed", "1"], "takes no --seed\n"),
+        (["--resume", "x", "lr=3"], "try: zoo train RECIPE lr=3"),
+        (["--resume", "x", "--run", "y"], "possible: zoo train --resume x, or a new run with the change\n"),
         (["conv-net-momentum", "--seed", "-1"], "--seed"),
     ],
 )

@@ -136,9 +136,11 @@ def test_predict_answers_for_each_file_and_names_the_bad_one(home: Path, capsys:
     (mixed / "cut.png").write_bytes(source.read_bytes()[:60])
     (mixed / ".DS_Store").write_bytes(b"\0")
     (mixed / "notes.txt").write_text("not an image, and not meant as one")
-    bad, good = document(capsys, "predict", "latest", "mixed", "--top", "2")
-    assert set(bad) == {"path", "error"}
-    assert bad["path"] == "mixed/cut.png"
+    bad, good = document(capsys, "predict", "latest", "mixed", "--top", "2", status=3)
+    assert set(bad) == set(good) == {"path", "class", "probability", "top", "error"}
+    assert (bad["path"], bad["class"], bad["probability"], bad["top"]) == ("mixed/cut.png", None, None, [])
+    assert "mixed/cut.png" in bad["error"]
+    assert good["error"] is None
     assert good["path"] == "mixed/good.png"
     assert good["class"] == good["top"][0]["class"]
     assert sum(pair["probability"] for pair in good["top"]) == pytest.approx(1)
@@ -158,7 +160,25 @@ def test_predict_as_csv_and_as_table(home: Path, capsys: pytest.CaptureFixture[s
 def test_predict_exits_2_where_no_file_could_be_classified(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "text.png").write_text("no image")
     (row,) = document(capsys, "predict", "latest", "text.png", status=2)
-    assert "error" in row
+    assert "text.png is not an image" in row["error"]
+
+
+def test_a_file_that_is_not_classified_stands_below_the_table_and_in_a_column_of_its_own(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "text.png").write_text("no image")
+    arguments = ["predict", "latest", "text.png", "photos/test/class 1/00.png", "--top", "2"]
+    assert main(arguments) == 3
+    out, err = capsys.readouterr()
+    heads = [line.split()[:2] for line in out.splitlines()]
+    assert [heads[0], heads[2], heads[3]] == [["image", "class"], [], ["not", "classified"]]
+    assert heads[4][0] == "text.png"
+    assert err == "1 of 2 files could not be classified\n"
+    assert main([*arguments, "--csv"]) == 3
+    bad, good = csv.DictReader(io.StringIO(capsys.readouterr().out))
+    assert [bad[name] for name in ("class", "probability", "class_2", "probability_2")] == [""] * 4
+    assert "text.png" in bad["error"]
+    assert good["error"] == ""
 
 
 @pytest.mark.parametrize(

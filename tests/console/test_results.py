@@ -25,8 +25,9 @@ ROWS: list[dict[str, Any]] = [
         "class": "cat",
         "probability": 0.75,
         "top": [{"class": "cat", "probability": 0.75}, {"class": "dog", "probability": 0.25}],
+        "error": None,
     },
-    {"path": "bad.png", "error": "not an image"},
+    {"path": "bad.png", "class": None, "probability": None, "top": [], "error": "not an image"},
 ]
 
 
@@ -105,7 +106,9 @@ def test_of_many_classes_the_worst_are_shown() -> None:
 def test_predictions_name_what_did_not_decode() -> None:
     lines = [line.split() for line in rendered(predictions(ROWS)).splitlines()]
     assert lines[1] == ["a", "b.png", "cat", "0.7500", "dog", "0.250"]
-    assert lines[2] == ["bad.png", "not", "an", "image"]
+    assert lines[2:] == [[], ["not", "classified", "why"], ["bad.png", "not", "an", "image"]]
+    only = rendered(predictions(ROWS[1:])).splitlines()
+    assert [line.split() for line in only] == lines[3:]
 
 
 def test_csv_has_a_column_for_each_rank_and_for_errors() -> None:

@@ -358,7 +358,8 @@ def messages(text: str | bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     with pytest.raises(RecipeError) as caught:
         registry = Registry.load(CATALOG, Path("r.yaml"))
         registry.resolve("r") if "r" in registry.names() else registry.check()
-    return [str(problem) for problem in caught.value.problems]
+    assert {problem.recipe for problem in caught.value.problems} <= {"", "r", "s", "R2 D2"}
+    return [f"{problem.where}: {problem.message}" for problem in caught.value.problems]
 
 
 @pytest.mark.parametrize(("text", "expected"), BLOCKS)
@@ -409,6 +410,62 @@ def test_a_document_of_more_than_a_megabyte(tmp_path: Path, monkeypatch: pytest.
     assert messages(text, tmp_path, monkeypatch) == [
         "r.yaml: a document has at most 1,000,000 bytes, got 1,000,011 instead"
     ]
+
+
+FAULTY = """version: 1
+recipes:
+  good: {extends: conv-net-momentum}
+  bad: {extends: conv-net-momentum, optimizer: {lr: -1}, los: bce}
+  child:
+    extends: bad
+    optimizer: {lr: 0.1}
+  Bad Name: {extends: conv-net-momentum}
+  scalar: 3
+  orphan: {extends: xyz, data: digits, architecture: conv-net, optimizer: sgd}
+defaults: {training: {batch_size: 7}}
+"""
+FAULTS = [
+    "r.yaml:4:53: recipe 'bad': optimizer.lr must be a number > 0, got -1 instead",
+    "r.yaml:4:58: recipe 'bad': unknown block 'los'; did you mean 'loss'?",
+    "r.yaml:8:3: recipe 'Bad Name': a recipe's name is lower-case words with dashes, like my-photos, got 'Bad Name' instead",
+    "r.yaml:9:11: recipe 'scalar' must be a mapping of blocks",
+    "r.yaml:10:21: recipe 'orphan': unknown recipe 'xyz'",
+]
+
+
+@pytest.fixture
+def faulty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:
+    (tmp_path / "r.yaml").write_text(FAULTY)
+    monkeypatch.chdir(tmp_path)
+    return Registry.load(CATALOG, Path("r.yaml"))
+
+
+def test_a_bad_recipe_harms_no_other_of_its_file(faulty: Registry) -> None:
+    assert faulty.resolve("good").training.batch_size == 7
+    assert faulty.resolve("conv-net-momentum").optimizer.name == "momentum"
+    assert [str(problem) for problem in faulty.faults] == FAULTS
+
+
+@pytest.mark.parametrize("name", ["bad", "child", "Bad Name", "orphan"])
+def test_a_bad_recipe_and_one_that_extends_it_are_refused_with_all_that_is_wrong_in_the_file(
+    name: str, faulty: Registry
+) -> None:
+    with pytest.raises(RecipeError) as caught:
+        faulty.resolve(name)
+    assert [str(problem) for problem in caught.value.problems] == FAULTS
+
+
+def test_a_list_says_of_a_bad_recipe_where_its_fault_is(faulty: Registry) -> None:
+    lines = {row.name: row.summary for row in faulty.listed()}
+    assert lines["bad"] == lines["child"] == "cannot be used: see r.yaml:4:53"
+    assert lines["scalar"] == "cannot be used: see r.yaml:9:11"
+    assert lines["good"].startswith("conv-net on digits with momentum")
+
+
+def test_a_key_that_stands_twice_refuses_the_whole_file(tmp_path: Path) -> None:
+    (tmp_path / "r.yaml").write_text(FAULTY.replace("  scalar: 3\n", "  good: {}\n"))
+    with pytest.raises(RecipeError, match=r"the key 'good' stands here twice"):
+        Registry.load(CATALOG, tmp_path / "r.yaml")
 
 
 @pytest.mark.parametrize(

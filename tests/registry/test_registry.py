@@ -234,13 +234,17 @@ def test_data_replaces_the_source_and_says_what_it_saw(registry: Registry, tmp_p
     ("text", "message"),
     [
         ("nowhere", "there is no file or folder 'nowhere', and no data source of that name"),
-        ("digit", "did you mean the source 'digits'?"),
+        ("digts", "did you mean the source 'digits'?\n  try: --data digits"),
+        ("note.txt", "did you mean the path 'notes.txt'?\n  try: --data notes.txt"),
+        ("my/photo", "did you mean the path 'my/my photos'?\n  try: --data 'my/my photos'"),
+        ("elsewhere/photos", "possible: a path, or a source: digits, folder"),
         ("notes.txt", "no data source reads 'notes.txt'\n  possible: a folder of class folders, an .npz file"),
         ("\0", "there is no file or folder"),
     ],
 )
 def test_data_that_nothing_reads_is_refused(registry: Registry, text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("words")
+    (tmp_path / "my/my photos").mkdir(parents=True)
     with pytest.raises(DataError) as caught:
         registry.resolve("base", data=text)
     assert message in str(caught.value)
@@ -267,7 +271,7 @@ def test_a_recipe_whose_plugin_is_not_there_harms_no_other(tmp_path: Path) -> No
     )
     registry = Registry.load(CATALOG, file)
     assert registry.resolve("b").architecture.name == "conv-net"
-    with pytest.raises(RecipeError, match=r"mine\.yaml:3:49: unknown architecture 'acme/net'"):
+    with pytest.raises(RecipeError, match=r"mine\.yaml:3:49: recipe 'a': unknown architecture 'acme/net'"):
         registry.resolve("a")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from zoo.errors import UnknownNameError
+from zoo.errors import UnknownNameError, ZooError
 
 
 class Command(click.Command):
@@ -15,6 +15,17 @@ class Command(click.Command):
     def __init__(self, *args: Any, section: str | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.section = section
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; raises ZooError for an option of it that is written as a setting (`device=cpu`)."""
+        for setting in ctx.params.get("overrides", ()):
+            key, _, value = setting.partition("=")
+            option = next((p for p in self.params if f"--{key}" in p.opts), None)
+            if option is not None and key != "data":  # which is a block of recipes as well
+                raise ZooError(
+                    f"{key} is an option of {ctx.command_path}, not a setting", hint=f"--{key} {value}".strip()
+                )
+        return super().invoke(ctx)
 
     def get_help(self, ctx: click.Context) -> str:
         return rich_help(self, ctx)

@@ -43,6 +43,8 @@ def list_components(
         print_result(listing(rows))
     if not rows:
         print_note("nothing matches")
+    if "recipe" in kinds and workspace.registry.faults:
+        print_note("\n  ".join(["recipes that cannot be used:", *map(str, workspace.registry.faults)]))
 
 
 def canonical_kind(text: str) -> str:

@@ -18,7 +18,7 @@ import click
 from zoo.cli.command import Command, Group
 from zoo.components import import_object
 from zoo.console.output import print_problem
-from zoo.errors import ZooError
+from zoo.errors import Interrupted, ZooError
 from zoo.guard import describe, sigint_seen
 from zoo.version import __version__
 
@@ -83,6 +83,7 @@ def zoo(ctx: click.Context, registry: Path | None, plugins_dir: Path | None, deb
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status; every error ends here, as one message on stderr."""
     args = list(sys.argv[1:] if arguments is None else arguments)
+    again = shlex.join(["zoo", *args])
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # not every system's encoding has ≥ or →
     try:
@@ -92,6 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status if isinstance(status, int) else 0
     except ZooError as error:
         _trace(args)
+        if isinstance(error, Interrupted) and not error.hint:
+            error.hint = again
         print_problem(error)
         return error.exit_code
     except click.ClickException as error:
@@ -99,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         _trace(args)
-        print_problem(ZooError("interrupted"))
+        print_problem(ZooError("interrupted", hint=again))
         return 128 + signal.SIGINT
     except (SystemExit, BrokenPipeError):  # outside its standalone mode click exits for one reason: a closed pipe
         _silence_stdout()

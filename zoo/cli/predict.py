@@ -22,6 +22,8 @@ from zoo.guard import stdout_on_stderr
 if TYPE_CHECKING:
     from zoo.evaluation.classifier import Prediction
 
+NONE, SOME_NOT = 2, 3  # exit status where files could not be classified
+
 
 @click.command("predict", cls=Command)
 @click.argument("run", shell_complete=complete_run)
@@ -46,7 +48,7 @@ def predict(
 ) -> int:
     """Classify images with RUN: a path, a name under runs/, or latest. Folders are searched for images.
 
-    A file that does not decode is named and left out; the exit status is 2 where none could be classified.
+    Of a file that does not decode, "error" says why. Exit status: 0 every file is classified, 3 some are not, 2 none is.
     """
     if as_json and as_csv:
         raise ZooError("--json and --csv exclude each other", hint="leave one out")
@@ -65,10 +67,10 @@ def predict(
         write_csv(sys.stdout, rows, min(top, len(classifier.classes)))
     else:
         print_result(predictions(rows))
-    bad = sum("error" in row for row in rows)
+    bad = sum(row["error"] is not None for row in rows)
     if bad:
-        print_note(f"{bad} of {len(rows)} files could not be classified")
-    return 2 if bad == len(rows) else 0
+        print_note(f"{bad:,} of {len(rows):,} files could not be classified")
+    return 0 if not bad else NONE if bad == len(rows) else SOME_NOT
 
 
 def _paths(images: Sequence[Path]) -> list[Path]:
@@ -103,6 +105,8 @@ def _may_be_image(path: Path) -> bool:
 def _row(prediction: Prediction) -> dict[str, Any]:
     path = prediction.path.encode(errors="backslashreplace").decode()  # a name may hold bytes that are not UTF-8
     if prediction.error is not None:
-        return {"path": path, "error": prediction.error.encode(errors="backslashreplace").decode()}
+        why = prediction.error.encode(errors="backslashreplace").decode()
+        return {"path": path, "class": None, "probability": None, "top": [], "error": why}
     top = [{"class": name, "probability": probability} for name, probability in prediction.top]
-    return {"path": path, "class": prediction.class_name, "probability": prediction.probability, "top": top}
+    found = {"class": prediction.class_name, "probability": prediction.probability, "top": top}
+    return {"path": path, **found, "error": None}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import shlex
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +15,7 @@ from zoo.cli.command import Command
 from zoo.cli.completion import complete_recipe, complete_run
 from zoo.cli.workspace import Workspace
 from zoo.console.output import print_json, print_note, print_result, stderr, working
-from zoo.errors import UnknownNameError, ZooError
+from zoo.errors import DataError, Interrupted, UnknownNameError, ZooError
 from zoo.guard import stdout_on_stderr
 from zoo.recipe import Recipe
 
@@ -62,9 +65,8 @@ def train(
     prints all of them. Ctrl-C saves the run and prints how to go on.
     """
     if resume is not None:
-        _refuse_with_resume(
-            {"RECIPE": recipe, "--data": data, "--run": run, "--seed": seed, "--dry-run": dry_run or None}
-        )
+        words = () if recipe is None else (recipe, *overrides)
+        _refuse_with_resume(resume, words, {"--data": data, "--seed": seed, "--run": run, "--dry-run": dry_run or None})
         _resume(workspace, resume, device, as_json)
         return
     with stdout_on_stderr():  # what recognises data may be a plugin's
@@ -82,10 +84,30 @@ def _require_free(recipe: Recipe, run: Path | None) -> None:
     new_directory(recipe.name, recipe.training.seed, run)
 
 
-def _refuse_with_resume(others: dict[str, Any]) -> None:
-    given = [name for name, value in others.items() if value is not None]
-    if given:
-        raise ZooError(f"--resume goes on with a run as it is and takes no {given[0]}", hint="zoo train --resume RUN")
+def _refuse_with_resume(resume: str, words: tuple[str, ...], options: dict[str, Any]) -> None:
+    """Raise ZooError where anything is asked of a run that goes on, with the command that trains anew with these changes."""
+    settings = [word for word in words if "=" in word]
+    given = {name: value for name, value in options.items() if value is not None}
+    asked = [*(["RECIPE"] if words and words[0] not in settings else []), *settings, *given]
+    if not asked:
+        return
+    changes = [part for name in ("--data", "--seed") if name in given for part in (name, str(given[name]))]
+    raise ZooError(
+        f"a resumed run keeps its recipe: --resume takes no {asked[0]}",
+        possible=f"{shlex.join(['zoo', 'train', '--resume', resume])}, or a new run with the change",
+        hint=shlex.join(["zoo", *_recipe_of(resume), *settings, *changes]) if settings or changes else "",
+    )
+
+
+def _recipe_of(name: str) -> list[str]:
+    """Return the arguments that train the recipe of a run anew, as far as there is such a run."""
+    from zoo.training.run import find_run
+
+    try:
+        run = find_run(name)
+        return ["--registry", str(run.path / "recipe.yaml"), "train", run.recipe_name]
+    except ZooError:
+        return ["train", "RECIPE"]
 
 
 def _resolve(
@@ -117,6 +139,8 @@ def _resume(workspace: Workspace, name: str, device: str, as_json: bool) -> None
         _execute(lambda: Session.resume(run.path, catalog=workspace.catalog, device=device), as_json)
     else:
         print_note(f"{run.path} is finished already")
+        if "problem" in run.summary:
+            print_note(run.summary["problem"])
         _report(run.summary, run.path, as_json)
 
 
@@ -125,16 +149,34 @@ def _execute(begin: Callable[[], Session], as_json: bool) -> None:
     from zoo.console.training import TrainingReport
 
     summary: dict[str, Any] = {}
+    problem: DataError | None = None  # of the test split, when the run is finished
     with stdout_on_stderr():
-        with working("reading the data, building the model …"):
+        with working("reading the data, building the model …"), _told("before training began: nothing was written"):
             session = begin()
-        leads = session.experiment.world.leads
-        with TrainingReport(stderr(), quiet=not leads) as report:
-            for event in session.events():
-                report.see(event)
-                summary = dict(getattr(event, "summary", summary))
+        leads, path = session.experiment.world.leads, session.run.path
+        resume = shlex.join(["zoo", "train", "--resume", str(path)])
+        with TrainingReport(stderr(), quiet=not leads) as report, _told("at once: the run is as last saved", resume):
+            try:
+                for event in session.events():
+                    report.see(event)
+                    summary = dict(getattr(event, "summary", summary))
+            except DataError as error:
+                if not summary:
+                    raise
+                problem = error
     if leads:
-        _report(summary, session.run.path, as_json)
+        _report(summary, path, as_json)
+    if problem is not None:
+        raise problem
+
+
+@contextmanager
+def _told(what: str, hint: str = "") -> Iterator[None]:
+    """Say of a Ctrl-C inside what it left behind, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Interrupted(signal.SIGINT, f"interrupted {what}", hint=hint) from None
 
 
 def _report(summary: dict[str, Any], path: Path, as_json: bool) -> None:

@@ -101,30 +101,42 @@ def _accuracies(table: Table, name: str, accuracies: Sequence[float]) -> None:
 
 
 def predictions(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
-    """Return the table of predictions; a row is an entry of `zoo predict --json`."""
+    """Return the table of predictions, and below it the files without one; a row is an entry of `zoo predict --json`."""
+    classified = [row for row in rows if row["error"] is None]
+    bad = [row for row in rows if row["error"] is not None]
+    parts = [_predictions(classified)] if classified else []
+    return Group(*parts, *([Text()] if parts and bad else []), *([_unclassified(bad)] if bad else []))
+
+
+def _unclassified(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
+    table = plain_table("not classified", "why")
+    table.columns[1].justify = "left"
+    for row in rows:
+        table.add_row(row["path"], Text(row["error"], "red"))
+    return table
+
+
+def _predictions(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
     table = plain_table("image", "class", "probability")
     table.columns[1].justify = "left"
-    longest = max((len(row.get("top", ())) for row in rows), default=1)
+    longest = max(len(row["top"]) for row in rows)
     if longest > 1:
         table.add_column("then")
     for row in rows:
-        if "error" in row:
-            table.add_row(row["path"], Text(row["error"], "red"))
-            continue
         others = ", ".join(f"{other['class']} {other['probability']:.3f}" for other in row["top"][1:])
         table.add_row(row["path"], row["class"], f"{row['probability']:.4f}", *([others] if longest > 1 else []))
     return table
 
 
 def write_csv(file: IO[str], rows: Iterable[Mapping[str, Any]], top: int) -> None:
-    """Write predictions as CSV: path, class, probability, the further `top` classes, error."""
+    """Write predictions as CSV: path, class, probability, the further `top` classes, error; what is not there is empty."""
     more = [name for rank in range(2, top + 1) for name in (f"class_{rank}", f"probability_{rank}")]
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(["path", "class", "probability", *more, "error"])
     for row in rows:
-        pairs = [cell for other in row.get("top", ())[1:] for cell in (other["class"], other["probability"])]
+        pairs = [cell for other in row["top"][1:] for cell in (other["class"], other["probability"])]
         pairs += [""] * (len(more) - len(pairs))
-        writer.writerow([row["path"], row.get("class", ""), row.get("probability", ""), *pairs, row.get("error", "")])
+        writer.writerow([row["path"], row["class"], row["probability"], *pairs, row["error"]])
 
 
 def dry_run_card(result: DryRun) -> RenderableType:

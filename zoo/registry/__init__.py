@@ -10,8 +10,8 @@ from __future__ import annotations
 import filecmp
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from functools import reduce
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,9 @@ from zoo.registry import resolution
 from zoo.registry.conversion import Converter, in_order
 from zoo.registry.documents import COMMAND_LINE, Mark, Node, resolve_scalar
 from zoo.registry.files import VERSION, RegistryFile
-from zoo.registry.merging import assign, merge_recipes, name_node, with_data
+from zoo.registry.merging import assign, merge_recipes, with_data
 from zoo.registry.sources import recognize
+from zoo.registry.summaries import summaries
 from zoo.version import __version__
 
 __all__ = ["ListedRecipe", "Registry", "recipe_document", "resolve_component"]
@@ -62,8 +63,8 @@ class Registry:
     def load(cls, catalog: Catalog, path: Path | None = None) -> Registry:
         """Return the recipes of a file (else of ZOO_REGISTRY, else ./registry.yaml), the packaged ones, and plugins'.
 
-        Raises RecipeError for a file that cannot be read or has not the form. A plugin's bad file is named on stderr and
-        left out.
+        Raises RecipeError for a file that cannot be read or has not the form; what is wrong inside a recipe is said when that
+        one is used, and by `check`. A plugin's bad file is named on stderr and left out.
         """
         files = []
         chosen = path or _from_environment()
@@ -73,7 +74,7 @@ class Registry:
         registry = cls(catalog, files)
         for file in files:
             if file.form():
-                raise RecipeError(in_order(registry._problems_of(file)), hint="zoo schema")
+                raise RecipeError(registry._told(registry._problems_of(file)), hint="zoo schema")
         return cls(catalog, [*files, *_of_plugins(catalog)])
 
     def names(self) -> tuple[str, ...]:
@@ -81,9 +82,20 @@ class Registry:
         return tuple(dict.fromkeys(name for file in self.files for name in file.recipes))
 
     def listed(self) -> list[ListedRecipe]:
-        """Return all recipes in order of name, a plugin's after all others, without checking them."""
-        rows = [self._listed(self._find(name)) for name in self.names()]
+        """Return all recipes in order of name, a plugin's after all others; of one that cannot be used, where its fault is."""
+        chains = {name: self._chain(self._find(name))[0] for name in self.names()}
+        faults = {problem.recipe: problem.where for problem in reversed(self.faults)}
+        lines = summaries({name: _merged(chain) for name, chain in chains.items()})
+        for name, chain in chains.items():
+            where = next((faults[link.name] for link in chain if link.name in faults), None)
+            lines[name] = lines[name] if where is None else f"cannot be used: see {where}"
+        rows = [_listed(chain[0], lines[name]) for name, chain in chains.items()]
         return sorted(rows, key=lambda row: ("/" in row.name, row.name))
+
+    @cached_property
+    def faults(self) -> tuple[Problem, ...]:
+        """What is wrong in any file but the packaged one, which a test checks."""
+        return tuple(self._told(fault for f in self.files if f.path != PACKAGED for fault in self._problems_of(f)))
 
     def resolve(self, name: str, overrides: Sequence[str] = (), *, data: str | None = None) -> Recipe:
         """Return a recipe with all its parts, after `--data` and the command line's `key=value`.
@@ -98,34 +110,56 @@ class Registry:
             merged = with_data(merged, source, path, Mark(COMMAND_LINE, argument=f"--data {data}"))
             notes += (why,)
         refused: list[Problem] = []
+        faults = [] if chain[0].file.path == PACKAGED else self._faults(chain)  # a test checks the packaged one
         for override in overrides:
             try:
                 merged = assign(merged, override)
             except RecipeError as error:
                 refused += error.problems
-        recipe, problems = resolution.resolve(chain[0].name, merged, self.catalog, notes=notes)
-        for file in {link.file.path: link.file for link in chain}.values():
-            if file.path != PACKAGED:  # a test checks the packaged one
-                problems += self._problems_of(file)
-        wrong = [*in_order([*broken, *problems]), *refused]
-        if wrong or recipe is None:
-            raise RecipeError(wrong, hint=f"zoo show {name}" if refused else "")
-        return recipe
+        malformed = any(not isinstance(link.node.value, dict) for link in chain)  # then what it lacks is no news
+        found = resolution.resolve(name, merged, self.catalog, notes=notes, partial=malformed)
+        wrong = [*self._told([*broken, *found.problems, *faults]), *refused]
+        if wrong or found.recipe is None:
+            typed = any(problem.where == COMMAND_LINE for problem in wrong)
+            next_step = f"zoo show {name}" if typed else f"correct the file, then zoo show {name}"
+            raise RecipeError(wrong, hint=" ".join(found.corrections) or next_step)
+        return found.recipe
 
     def check(self) -> None:
         """Raise RecipeError with everything that is wrong in any file."""
-        problems = in_order(problem for file in self.files for problem in self._problems_of(file))
+        problems = self._told(problem for file in self.files for problem in self._problems_of(file))
         if problems:
             raise RecipeError(problems)
 
     def _problems_of(self, file: RegistryFile) -> list[tuple[Mark, str]]:
         """Return what is wrong with the form of a file, its defaults and its recipes, as far as plugins are there to tell."""
-        _, found = resolution.resolve("defaults", file.defaults, self.catalog, partial=True)
-        found += file.form()
-        for name, node in file.recipes.items():
-            chain, broken = self._chain(_Link(file, name, node))
-            found += [*broken, *resolution.resolve(name, _merged(chain), self.catalog, partial=True)[1]]
-        return found
+        found = [*file.form(), *self._faults_of_defaults(file)]
+        return found + [
+            fault for name, node in file.recipes.items() for fault in self._faults_of(_Link(file, name, node))
+        ]
+
+    def _faults(self, chain: Sequence[_Link]) -> list[tuple[Mark, str]]:
+        """Return what is wrong in the recipes of a chain and the defaults of their files.
+
+        Where something is, whatever else is wrong in these files is with it.
+        """
+        files = [file for file in dict.fromkeys(link.file for link in chain) if file.path != PACKAGED]
+        found = [fault for file in files for fault in self._faults_of_defaults(file)]
+        found += [fault for link in chain if link.file in files for fault in self._faults_of(link)]
+        return [fault for file in files for fault in self._problems_of(file)] if found else []
+
+    def _faults_of_defaults(self, file: RegistryFile) -> list[tuple[Mark, str]]:
+        return resolution.resolve("defaults", file.defaults, self.catalog, partial=True).problems
+
+    def _faults_of(self, link: _Link) -> list[tuple[Mark, str]]:
+        """Return what is wrong with the form of a recipe and with what it resolves to."""
+        chain, broken = self._chain(link)
+        found = resolution.resolve(link.name, _merged(chain), self.catalog, partial=True)
+        return [*link.file.recipe_form(link.name), *broken, *found.problems]
+
+    def _told(self, problems: Iterable[tuple[Mark, str]]) -> list[Problem]:
+        """Return problems in order, each with the recipe that it stands in."""
+        return in_order(problems, lambda mark: next(filter(None, (file.recipe_at(mark) for file in self.files)), ""))
 
     def _find(self, name: str) -> _Link:
         for file in self.files:
@@ -166,18 +200,6 @@ class Registry:
         below = [file for file in self.files if file is not link.file and link.name in file.recipes]
         return (f"{link.name} of {link.file.shown} replaces the one of {below[0].shown}",) if below else ()
 
-    def _listed(self, link: _Link) -> ListedRecipe:
-        merged = _merged(self._chain(link)[0])
-        names = [_name_in(merged, key) for key in ("architecture", "data", "optimizer")]
-        summary = "{} on {} with {}".format(*names)
-        if link.file.plugin is not None:
-            plugin = link.file.plugin
-            return ListedRecipe(link.name, summary, plugin.name, plugin.distribution, plugin.version)
-        packaged = link.file.path == PACKAGED
-        return ListedRecipe(
-            link.name, summary, None, FIRST_PARTY if packaged else None, __version__ if packaged else None
-        )
-
 
 class _Link(msgspec.Struct, frozen=True):
     """One recipe of a chain of `extends`."""
@@ -185,6 +207,14 @@ class _Link(msgspec.Struct, frozen=True):
     file: RegistryFile
     name: str
     node: Node
+
+
+def _listed(link: _Link, summary: str) -> ListedRecipe:
+    if link.file.plugin is not None:
+        plugin = link.file.plugin
+        return ListedRecipe(link.name, summary, plugin.name, plugin.distribution, plugin.version)
+    packaged = link.file.path == PACKAGED
+    return ListedRecipe(link.name, summary, None, FIRST_PARTY if packaged else None, __version__ if packaged else None)
 
 
 def resolve_component(catalog: Catalog, kind: Kind, name: str, overrides: Sequence[str] = ()) -> Component[Any]:
@@ -224,12 +254,6 @@ def _merged(chain: Sequence[_Link]) -> Node:
     merged = reduce(merge_recipes, layers)
     blocks = {key: node for key, node in merged.mapping.items() if key != "extends"}
     return replace(merged, value=blocks, mark=chain[0].node.mark, key=chain[0].node.key)
-
-
-def _name_in(recipe: Node, key: str) -> object:
-    block = recipe.mapping.get(key)
-    named = name_node(block) if block is not None else None
-    return named.value if named is not None else "?"
 
 
 def _from_environment() -> Path | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, get_args, get_origin
 
 import msgspec
 from msgspec import inspect
@@ -14,8 +13,10 @@ from zoo.components import Component, Kind
 from zoo.errors import ComponentError, Problem, UnknownNameError, ZooError, nearest
 from zoo.guard import guarded
 from zoo.plugins import Catalog
+from zoo.registry.corrections import corrected, correction
 from zoo.registry.documents import COMMAND_LINE, Mark, Node
 from zoo.registry.merging import name_node
+from zoo.registry.shapes import choices, component_kind, default_components, is_struct, kind_of_component, options
 from zoo.wording import few, in_words, in_yaml
 
 DEFAULT, PLUGIN_DEFAULT = "default", "plugin default"
@@ -26,13 +27,16 @@ BAD: Any = object()  # stands for a value that could not be had; the problem is 
 class Converter(msgspec.Struct):
     """Converts the nodes of one recipe and collects all that is wrong with them.
 
-    `origins` maps dotted paths to who set each value. With `partial`, what the recipe leaves open, and components whose plugin
+    `origins` maps dotted paths to who set each value, `corrections` are settings of the command line as they were probably
+    meant; `recipe` is where else an unknown name is looked for. With `partial`, what the recipe leaves open, and components whose plugin
     is not there, are no problems.
     """
 
     catalog: Catalog
     partial: bool = False
+    recipe: Node = Node({}, Mark(""))
     problems: list[tuple[Mark, str]] = []
+    corrections: list[str] = []
     origins: dict[str, str] = {}
     notes: list[str] = []
     _depth: int = 0
@@ -48,7 +52,7 @@ class Converter(msgspec.Struct):
         if isinstance(option, type) and issubclass(option, msgspec.Struct):
             return self.struct(node, option, path, default)
         if get_origin(option) is Component:
-            return self.component(node, _component_kind(option), path)
+            return self.component(node, component_kind(option), path)
         if get_origin(option) is dict:
             return self._each({k: (n, f"{path}.{k}") for k, n in node.mapping.items()}, get_args(option)[1], default)
         if get_origin(option) in (list, tuple):
@@ -63,13 +67,13 @@ class Converter(msgspec.Struct):
         known = [*fields, *beside]
         for key, child in node.mapping.items():
             if key not in known:
-                self._unknown_key(child, key, path, known)
+                self.unknown_key(child, key, path, known)
         values: dict[str, Any] = {}
         for name, item in fields.items():
             where = f"{path}.{name}"
             if name in node.mapping:
                 values[name] = self.value(_named(node.mapping[name], item), item.type, where, default)
-            elif (named := _default_components(item, node.mark)) is not None:
+            elif (named := default_components(item, node.mark)) is not None:
                 before = set(self.origins)
                 values[name] = self.value(named, item.type, where, default)
                 self.origins.update(dict.fromkeys(set(self.origins) - before, default))
@@ -121,7 +125,7 @@ class Converter(msgspec.Struct):
         values = [self.value(item, each, f"{path}[{i}]", default) for i, (item, each) in enumerate(pairs)]
         if any(value is BAD for value in values):
             return BAD
-        if _kind_of_component(kinds[0]):
+        if kind_of_component(kinds[0]):
             return get_origin(option)(values)
         return self._leaf(node, values, kind, path)
 
@@ -137,40 +141,45 @@ class Converter(msgspec.Struct):
                 except msgspec.ValidationError:
                     pass
         message = f"{path} must be {in_words(inspect.type_info(kind), article=True)}, got {shown(node)} instead"
-        near = nearest(node.value, _choices(kind), 1) if isinstance(node.value, str) else []
+        near = nearest(node.value, choices(kind), 1) if isinstance(node.value, str) else []
         return self.report(node.mark, message + (f"; did you mean '{near[0]}'?" if near else ""))
 
-    def _unknown_key(self, node: Node, key: str, path: str, known: list[str]) -> None:
-        error = UnknownNameError("key", key, known)
-        where = f" of {path}" if path else ""
-        self.report(node.key or node.mark, f"unknown key '{key}'{where}; {error.possible}")
+    def unknown_key(self, node: Node, key: str, path: str, known: Sequence[str]) -> None:
+        """Note a key that nothing answers to, with what was probably meant; without a path it is a block's."""
+        mark, full = node.key or node.mark, f"{path}.{key}" if path else key
+        what = f"key '{key}' of {path}" if path else f"block '{key}'"
+        meant = correction(full, known, self.recipe, self.catalog)
+        if meant is None:
+            listed = f"blocks are {', '.join(known)}" if not path else UnknownNameError("key", key, known).possible
+            self.report(mark, f"unknown {what}; {listed}")
+            return
+        own = meant.removeprefix(f"{path}.")
+        near = nearest(key, known)
+        names = near if own in near else [own]
+        self.report(mark, f"unknown {what}; did you mean {' or '.join(map(repr, names))}?")
+        if (typed := corrected(mark.argument, full, meant)) is not None:
+            self.corrections.append(typed)
 
 
-def in_order(problems: Iterable[tuple[Mark, str]]) -> list[Problem]:
-    """Return problems without repeats, file by file in the order of the document, the command line's last."""
+def in_order(problems: Iterable[tuple[Mark, str]], recipe_at: Callable[[Mark], str] = lambda mark: "") -> list[Problem]:
+    """Return problems without repeats, file by file in the order of the document, the command line's last.
+
+    `recipe_at` names the recipe that stands at a position, or gives "".
+    """
     found = sorted(set(problems), key=lambda item: (item[0].file == COMMAND_LINE, item[0], item[1]))
-    return [mark.problem(message) for mark, message in found]
+    return [mark.problem(message, recipe_at(mark)) for mark, message in found]
 
 
 def _structure(kind: Any, node: Node) -> Any:
     """Return the part of a type that a node of this form is meant for: a struct, component, mapping or list, or None."""
     wanted: Callable[[Any], bool]
     if isinstance(node.value, dict):
-        wanted = lambda option: get_origin(option) in (Component, dict) or _is_struct(option)  # noqa: E731
+        wanted = lambda option: get_origin(option) in (Component, dict) or is_struct(option)  # noqa: E731
     elif isinstance(node.value, list):
         wanted = lambda option: get_origin(option) in (list, tuple)  # noqa: E731
     else:
         wanted = lambda option: get_origin(option) is Component and isinstance(node.value, str)  # noqa: E731
-    return next(filter(wanted, _options(kind)), None)
-
-
-def _options(kind: Any) -> list[Any]:
-    """Return the members of a union, without their annotations."""
-    if get_origin(kind) is Annotated:
-        return _options(get_args(kind)[0])
-    if get_origin(kind) in (Union, UnionType):
-        return [option for part in get_args(kind) for option in _options(part)]
-    return [kind]
+    return next(filter(wanted, options(kind)), None)
 
 
 def _named(node: Node, item: Any) -> Node:
@@ -179,37 +188,10 @@ def _named(node: Node, item: Any) -> Node:
         return node
     if node.bare is not None:
         return replace(node, value={"name": node.bare, **node.value})
-    default = _default_components(item, node.mark)
+    default = default_components(item, node.mark)
     if default is not None and isinstance(default.value, str):
         return replace(node, value={"name": default, **node.value})
     return node
-
-
-def _default_components(item: Any, mark: Mark) -> Node | None:
-    """Return the node of a field's default where that names components, one or a list of them."""
-    default = item.default_factory() if item.default is msgspec.NODEFAULT else item.default
-    if isinstance(default, str) and _kind_of_component(item.type):
-        return Node(default, mark)
-    kinds = [part for option in _options(item.type) if get_origin(option) in (list, tuple) for part in get_args(option)]
-    if isinstance(default, (list, tuple)) and any(_kind_of_component(kind) for kind in kinds):
-        return Node([Node(name, mark) for name in default], mark)
-    return None
-
-
-def _is_struct(option: Any) -> bool:
-    return isinstance(option, type) and issubclass(option, msgspec.Struct)
-
-
-def _kind_of_component(kind: Any) -> Any:
-    return next((_component_kind(option) for option in _options(kind) if get_origin(option) is Component), None)
-
-
-def _component_kind(option: Any) -> Any:
-    return get_args(get_args(option)[0])[0]
-
-
-def _choices(kind: Any) -> list[str]:
-    return [value for option in _options(kind) for value in get_args(option) if isinstance(value, str)]
 
 
 def shown(node: Node) -> str:

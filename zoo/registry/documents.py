@@ -40,9 +40,9 @@ class Mark(msgspec.Struct, frozen=True, order=True):
     def __str__(self) -> str:
         return self.file if not self.line else f"{self.file}:{self.line}:{self.column}"
 
-    def problem(self, message: str) -> Problem:
-        """Return the problem that stands here; the command line has no lines, so its argument is shown."""
-        return Problem(str(self), f"{message} ({self.argument})" if self.argument else message)
+    def problem(self, message: str, recipe: str = "") -> Problem:
+        """Return the problem that stands here, in a recipe; the command line has no lines, so its argument is shown."""
+        return Problem(str(self), f"{message} ({self.argument})" if self.argument else message, recipe)
 
 
 class Node(msgspec.Struct, frozen=True):

@@ -46,8 +46,16 @@ class RegistryFile(msgspec.Struct, frozen=True, eq=False, dict=True):
         own = f"{self.plugin.name}/{name}" if self.plugin is not None else name
         return own if own in self.recipes else name
 
+    def recipe_at(self, mark: Mark) -> str:
+        """Return the outside name of the recipe in which a position lies, or "" where it lies in none."""
+        if mark.file != self.shown or not mark.line:
+            return ""
+        begins = [(node.key or node.mark, "") for node in self.root.mapping.values()]
+        begins += [(node.key or node.mark, name) for name, node in self.recipes.items()]
+        return max((begin for begin in begins if begin[0] <= mark), default=(mark, ""))[1]
+
     def form(self) -> list[tuple[Mark, str]]:
-        """Return what is wrong with the form of the file."""
+        """Return what is wrong with the form of the file as a whole; then none of its recipes can be used."""
         if not isinstance(self.root.value, dict):
             return [(self.root.mark, "a registry file is a mapping with `version: 1` and `recipes`")]
         found = [*_unknown_keys(self.root), *_version(self.root)]
@@ -55,9 +63,11 @@ class RegistryFile(msgspec.Struct, frozen=True, eq=False, dict=True):
             block = self.root.mapping.get(key)
             if block is not None and not isinstance(block.value, dict):
                 found.append((block.mark, f"{key} must be a mapping"))
-        for name, node in self._block("recipes").mapping.items():
-            found += _recipe_form(name, node)
         return found
+
+    def recipe_form(self, name: str) -> list[tuple[Mark, str]]:
+        """Return what is wrong with the form of one recipe, by its outside name; it harms no other."""
+        return _recipe_form(name, self.recipes[name])
 
     def _block(self, key: str) -> Node:
         return self.root.mapping.get(key, Node({}, self.root.mark))

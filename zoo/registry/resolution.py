@@ -48,15 +48,20 @@ _SETTINGS = DataSettings.__struct_fields__
 T = TypeVar("T")
 
 
+class Resolution(msgspec.Struct, frozen=True):
+    """The recipe that merged blocks stand for, or None; what is wrong, and settings as they were probably meant."""
+
+    recipe: Recipe | None
+    problems: list[tuple[Mark, str]]
+    corrections: list[str]
+
+
 def resolve(
     name: str, node: Node, catalog: Catalog, *, notes: tuple[str, ...] = (), partial: bool = False
-) -> tuple[Recipe | None, list[tuple[Mark, str]]]:
-    """Return the recipe that merged blocks stand for, or None, and everything that is wrong with them.
-
-    With `partial`, blocks may be missing, and so may the plugins of components.
-    """
+) -> Resolution:
+    """Return what merged blocks stand for; with `partial`, blocks may be missing, and so may the plugins of components."""
     resolver = _Resolver(name, node, Converter(catalog, partial=partial, notes=list(notes)))
-    return resolver.recipe(), resolver.converter.problems
+    return Resolution(resolver.recipe(), resolver.converter.problems, resolver.converter.corrections)
 
 
 class _Resolver:
@@ -66,15 +71,14 @@ class _Resolver:
         self.name = name
         self.node = replace(node, value={key: block for key, block in node.mapping.items() if block.value is not None})
         self.converter = converter
+        converter.recipe = self.node
 
     def recipe(self) -> Recipe | None:
         """Return the recipe, or None where there are problems."""
         converter = self.converter
         for key, block in self.node.mapping.items():
             if key not in BLOCKS:
-                near = nearest(key, BLOCKS, 1)
-                possible = f"did you mean '{near[0]}'?" if near else f"blocks are {', '.join(BLOCKS)}"
-                converter.report(block.key or block.mark, f"unknown block '{key}'; {possible}")
+                converter.unknown_key(block, key, "", BLOCKS)
         regularizers = self._regularizers()
         search, freeze = self._search(regularizers), self._freeze()
         if isinstance(freeze, Freeze) and freeze.choose and search == {} and "search" in self.node.mapping:

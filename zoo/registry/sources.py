@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+from itertools import islice
 from pathlib import Path
 
 from zoo.components import DataSourceSpec, import_object
 from zoo.errors import DataError, ZooError, nearest
 from zoo.guard import guarded
 from zoo.plugins import Catalog, Entry
+
+NEIGHBOURS = 1000
 
 
 def recognize(catalog: Catalog, text: str) -> tuple[str, str | None, str]:
@@ -23,10 +28,7 @@ def recognize(catalog: Catalog, text: str) -> tuple[str, str | None, str]:
         for entry in sources:
             if text in (entry.name, *(entry.qualified(alias) for alias in entry.spec.aliases)):
                 return entry.name, None, f"data: source {entry.name}"
-        names = [entry.name for entry in sources]
-        near = nearest(text, names, 1)
-        possible = f"did you mean the source {near[0]!r}?" if near else f"a path, or a source: {', '.join(names)}"
-        raise DataError(f"there is no file or folder {text!r}, and no data source of that name", possible=possible)
+        raise _absent(text, path, [entry.name for entry in sources])
     readers = [(entry, why) for entry in sources if (why := _reason(entry, path)) is not None]
     if len(readers) == 1:
         entry, why = readers[0]
@@ -43,6 +45,29 @@ def recognize(catalog: Catalog, text: str) -> tuple[str, str | None, str]:
         possible="a folder of class folders, an .npz file of arrays, or torchvision's root folder",
         hint="zoo list data",
     )
+
+
+def _absent(text: str, path: Path, names: list[str]) -> DataError:
+    """Return the error for what is neither a path nor a source, with the paths beside it and the sources of similar names."""
+    beside = {str(path.parent / name): f"the path {str(path.parent / name)!r}" for name in _names_in(path.parent)}
+    known = {**beside, **{name: f"the source {name!r}" for name in names}}
+    near = nearest(text, known)
+    return DataError(
+        f"there is no file or folder {text!r}, and no data source of that name",
+        possible=f"did you mean {' or '.join(known[name] for name in near)}?"
+        if near
+        else f"a path, or a source: {', '.join(names)}",
+        hint=f"--data {shlex.quote(near[0])}" if near else "zoo list data",
+    )
+
+
+def _names_in(folder: Path) -> list[str]:
+    """Return the names in a folder but hidden ones, as many as are looked through in no time; none where it cannot be read."""
+    try:
+        with os.scandir(folder) as found:
+            return [entry.name for entry in islice(found, NEIGHBOURS) if not entry.name.startswith(".")]
+    except (OSError, ValueError):
+        return []
 
 
 def _reason(entry: Entry, path: Path) -> str | None:

@@ -2,16 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import shlex
+from collections.abc import Callable, Generator
 from typing import Any
 
 from zoo import storage
 from zoo.data.ids import content_ids
+from zoo.errors import DataError
 from zoo.evaluation.metrics import summarize
 from zoo.evaluation.predictions import predict
 from zoo.training.events import Evaluating
 from zoo.training.experiment import Experiment, loader
 from zoo.training.run import Run
+
+
+def evaluate_splits(
+    x: Experiment, run: Run, stop: Callable[[], None]
+) -> Generator[Evaluating, None, tuple[dict[str, Any], DataError | None]]:
+    """Return the figures of validation and of test, None for a split that is not there, and why test could not be read.
+
+    In that case the figures have the `problem` in words. `stop` is called after each split and may raise.
+    """
+    figures: dict[str, Any] = {"validation": None, "test": None}
+    problem: DataError | None = None
+    for split in ("validation", "test"):
+        try:
+            if split in x.dataset.splits:
+                figures[split] = yield from evaluate_split(x, run, split)
+        except DataError as error:
+            # Of several processes one alone may meet the file, and the others would wait for it.
+            if split != "test" or x.world.size > 1:
+                raise
+            problem = _untested(x, run, error)
+            figures["problem"] = problem.problem
+        stop()
+    return figures, problem
+
+
+def _untested(x: Experiment, run: Run, error: DataError) -> DataError:
+    """Return what to say of a finished run whose test split cannot be read, and how to test it."""
+    splits = x.dataset.splits
+    apart = splits["test"].images is not splits["train"].images
+    data = getattr(x.recipe.source.params, "path", "") or x.recipe.source.name
+    again = shlex.join(["zoo", "eval", str(run.path), "--data", str(data)])
+    return DataError(
+        f"{error.problem}\n  training is finished, and {run.path} keeps it, but without figures on test",
+        possible="repair what does not decode, or take it out, and test the run on what there is then",
+        hint=again if apart else "train anew then: test is cut from the files of train, and changes with them",
+    )
 
 
 def evaluate_split(

@@ -22,7 +22,7 @@ from zoo.training.choosing import choose
 from zoo.training.device import Inexact, available_devices, repeatable
 from zoo.training.events import EpochDone, Evaluating, Event, Finished, Noted, Saved, Started, StepDone
 from zoo.training.experiment import Experiment, build, with_recipe
-from zoo.training.final import evaluate_split
+from zoo.training.final import evaluate_splits
 from zoo.training.loop import fit
 from zoo.training.manifest import describe, drift, environment
 from zoo.training.progress import Progress, monitored
@@ -56,13 +56,15 @@ class Session:
         new_directory(recipe.name, recipe.training.seed, run)
         threads = recipe.training.threads or torch.get_num_threads()
         x = build(recipe, device=device)
-        # Only now, and by making it: meanwhile another run may have taken the directory.
-        path = claim_directory(recipe.name, recipe.training.seed, run) if x.world.leads else Path()
-        path = Path(x.world.share_text(str(path), x.device))
-        session = cls(Run(path), x, catalog, threads)
-        if x.world.leads:
-            storage.write_text(path / "recipe.yaml", recipe_document(recipe))
-            storage.write_json(path / "manifest.json", describe(session.experiment, threads))
+        with caught_signals() as caught:  # a directory is left whole, so that the run can go on, or not made
+            # Only now, and by making it: meanwhile another run may have taken the directory.
+            path = claim_directory(recipe.name, recipe.training.seed, run) if x.world.leads else Path()
+            path = Path(x.world.share_text(str(path), x.device))
+            session = cls(Run(path), x, catalog, threads)
+            if x.world.leads:
+                storage.write_text(path / "recipe.yaml", recipe_document(recipe))
+                storage.write_json(path / "manifest.json", describe(session.experiment, threads))
+            session._stop_if(x.world.max(caught(), x.device))
         return session
 
     @classmethod
@@ -112,7 +114,8 @@ class Session:
     def events(self) -> Iterator[Event]:
         """Train, save, evaluate the best weights on validation and test, and yield what happens; Finished is the last.
 
-        SIGINT and SIGTERM end it after the step in progress with a checkpoint and Interrupted.
+        SIGINT and SIGTERM end it after the step in progress with a checkpoint and Interrupted. A test split that cannot be
+        read is raised as DataError after Finished.
         """
         training = self.experiment.recipe.training
         with self._locked(), repeatable(training, self.threads) as self._now, caught_signals() as caught:
@@ -234,12 +237,9 @@ class Session:
         x, progress = self.experiment, self.progress
         best = self.run.checkpoints.load_best()
         x.regularizers.evaluation_model(x.model).load_state_dict(best.get("evaluation", best["model"]))
-        figures: dict[str, Any] = {}
-        for split in ("validation", "test"):
-            figures[split] = None
-            if split in x.dataset.splits:
-                figures[split] = yield from evaluate_split(x, self.run, split)
-            self._stop_if(x.world.max(caught(), x.device))
+        figures, problem = yield from evaluate_splits(
+            x, self.run, lambda: self._stop_if(x.world.max(caught(), x.device))
+        )
         summary = {
             "run": str(self.run.path),
             "status": "finished",
@@ -257,6 +257,8 @@ class Session:
             storage.write_json(self.run.path / "summary.json", summary)
             self.catalog.notify("zoo_run_finished", run=self.run, summary=summary)
         yield Finished(summary=summary)
+        if problem is not None:
+            raise problem
 
     def _reasons(self) -> list[str]:
         """Return why the run may not repeat bit by bit, as far as it has come."""
@@ -285,7 +287,7 @@ class Session:
         )
 
     def _status(self, status: str, reason: str) -> None:
-        if self.experiment.world.leads:
+        if self.experiment.world.leads and self.run.summary is None:  # a finished run stays that
             self.run.set_status(status, reason)
 
     @contextmanager

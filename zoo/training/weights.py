@@ -6,7 +6,7 @@ Everything is checked before anything is changed: names and shapes from the file
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,12 @@ from zoo.errors import ComponentError, ZooError
 from zoo.facts import Pretrained
 from zoo.guard import guarded
 from zoo.recipe import PRETRAINED
+from zoo.training.hub import one_try
+from zoo.training.lookalikes import lookalikes
 from zoo.wording import few
 
+MOSTLY = 0.9
+HUB, FILE = "https://huggingface.co", "model.safetensors"
 _DTYPES = {"F32": torch.float32, "F64": torch.float64, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
 
 
@@ -68,7 +72,10 @@ class _Plan:
         headless = bool(classifier) and not classifier & set(names)
         self.replaced = classifier if skipped or headless else set()
         self.taken = {old: new for new, old in names.items() if new not in skipped}
-        self._check(given, set(self.state) - set(skipped) - (classifier if headless else set()))
+        wanted = set(self.state) - set(skipped) - (classifier if headless else set())
+        self.given, self.total = given, len(wanted)
+        self.fitting = sum(new in wanted and _fits(given[old], self.state[new]) for old, new in self.taken.items())
+        self._check(given, wanted)
         self.notes = [
             f"left out of {source}, for other classes: {', '.join(sorted(names[name] for name in skipped))}"
         ] * bool(skipped)
@@ -85,7 +92,9 @@ class _Plan:
         )
         if missing or extra:
             parts = [
-                f"{kind} {few(names)}" for kind, names in (("it lacks", missing), ("and has besides", extra)) if names
+                f"{kind} {few(names, 2)}"
+                for kind, names in (("it lacks", missing), ("and has besides", extra))
+                if names
             ]
             raise self._refused(" ".join(parts).removeprefix("and "))
         shapes = [
@@ -104,11 +113,22 @@ class _Plan:
             raise self._refused(few(dtypes, separator="; "))
 
     def _refused(self, why: str) -> ComponentError:
+        alike = self._lookalikes()
+        found = f"the file has the tensors of {' or '.join(alike)}"
+        same = "float32 weights of the same architecture, with the same parameters and, for transformers, image size"
         return ComponentError(
-            f"{self.source}: not those of {self.architecture} as this recipe builds it: {why}",
-            possible="float32 weights of the same architecture, with the same parameters and, for transformers, image size",
-            hint="architecture.stem=imagenet, data.image_size=224, another architecture, or weights=null",
+            f"{self.source}: {self.fitting:,} of {self.total:,} tensors fit {self.architecture} as this recipe builds it: {why}",
+            possible=found if alike else same,
+            hint=f"architecture={alike[0]}"
+            if alike and self.architecture not in alike
+            else "architecture.stem=imagenet, data.image_size=224, another architecture, or weights=null",
         )
+
+    def _lookalikes(self) -> list[str]:
+        """Return the architectures that the file is of, where it is of another; a few tensors that differ are of a setting."""
+        if self.fitting > MOSTLY * self.total:
+            return []
+        return lookalikes({name: tensor.shape for name, tensor in self.given.items()})
 
     def fill(self, tensors: Mapping[str, Tensor]) -> None:
         """Copy the tensors into the model."""
@@ -125,6 +145,10 @@ class _Plan:
                 target.copy_(tensor if tensor.shape == target.shape else tensor.sum(1, keepdim=True))
             for name in self.replaced:
                 self.state[name].zero_()
+
+
+def _fits(given: Described, wanted: Tensor) -> bool:
+    return given.shape == tuple(wanted.shape) and given.dtype == wanted.dtype
 
 
 def _classifier(model: nn.Module) -> set[str]:
@@ -170,13 +194,18 @@ def _published(published: Pretrained | None, architecture: str) -> Mapping[str, 
             possible="weights=FILE.safetensors, or an architecture of timm",
             hint="architecture=resnet50, or weights=null",
         )
-    try:
-        with guarded(f"downloading the weights of {architecture}", ComponentError):
-            tensors: Mapping[str, Tensor] = published.load()
-            return tensors
-    except ZooError as error:
-        raise ComponentError(
-            error.problem,
-            possible=f"a connection, or the safetensors file of {published.home or 'its authors'}",
-            hint="weights=FILE.safetensors",
-        ) from error
+    on_hub = published.home.startswith(HUB)
+    with one_try() if on_hub else nullcontext(True) as answers:
+        try:
+            with guarded(f"downloading the weights of {architecture}", ComponentError):
+                tensors: Mapping[str, Tensor] = published.load()
+                return tensors
+        except ZooError as error:
+            file = f"{published.home}/resolve/main/{FILE}" if on_hub else published.home or "its authors' file"
+            raise ComponentError(
+                error.problem
+                if answers
+                else f"the weights of {architecture} are not on this machine, and {HUB} does not answer",
+                possible=f"a connection, or {file}, downloaded elsewhere",
+                hint=f"weights={FILE if on_hub else 'FILE.safetensors'}",
+            ) from error
