@@ -22,7 +22,7 @@ from zoo.errors import Interrupted, ZooError
 from zoo.guard import describe, sigint_seen
 from zoo.version import __version__
 
-LOOK, TRAIN, USE, SETUP = "Look around", "Train", "Use what was trained", "Set up"
+LOOK, TRAIN, USE, COMPARE, SETUP = "Look around", "Train", "Use what was trained", "Find out", "Set up"
 COMMANDS = {
     "list": ("zoo.cli.listing:list_components", LOOK, "List components and recipes."),
     "show": ("zoo.cli.show:show", LOOK, "Show one recipe or component in full."),
@@ -33,6 +33,7 @@ COMMANDS = {
     "runs": ("zoo.cli.runs:runs", TRAIN, "List runs, or show the history of one."),
     "eval": ("zoo.cli.evaluate:evaluate", USE, "Evaluate a run on one of its splits."),
     "predict": ("zoo.cli.predict:predict", USE, "Classify images with a run."),
+    "compare": ("zoo.cli.compare:compare", COMPARE, "Compare recipes over seeds, with a report."),
     "plugin": ("zoo.cli.plugin:plugin", SETUP, "List, show, create and check plugins."),
     "schema": ("zoo.cli.system:schema", SETUP, "Print the JSON Schema of registry files."),
     "doctor": ("zoo.cli.system:doctor", SETUP, "Check this machine and installation."),

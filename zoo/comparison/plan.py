@@ -88,6 +88,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return range(self.question.seeds)
 
     @property
+    def runs(self) -> int:
+        """How many runs the plan has."""
+        return len(self.seeds) * len(self.values) * len(self.contestants)
+
+    @property
     def values(self) -> tuple[str | None, ...]:
         """The values of the varied setting, or one None where none is varied."""
         return self.question.values or (None,)
@@ -206,9 +211,10 @@ def _require_one_protocol(recipes: Sequence[Recipe]) -> None:
     """Raise ZooError, naming what differs, where recipes do not see the same samples in the same splits."""
     first, *rest = (_protocol(recipe) for recipe in recipes)
     for recipe, other in zip(recipes[1:], rest, strict=True):
-        if differing := [f"data.{key} is {first[key]} and {other[key]}" for key in first if first[key] != other[key]]:
+        keys = dict.fromkeys((*first, *other))
+        if differing := [f"{key} is {a} and {b}" for key in keys if (a := first.get(key)) != (b := other.get(key))]:
             raise ZooError(
-                f"{recipes[0].name} and {recipe.name} do not share their data: {'; '.join(differing)}",
+                f"{recipes[0].name} and {recipe.name} do not share their data: {'; '.join(f'data.{each}' for each in differing)}",
                 possible="recipes that differ in anything but their samples and splits",
                 hint="give the data to all: --data PATH|SOURCE, or data.KEY=VALUE",
             )

@@ -41,7 +41,8 @@ def family(row: Row, alpha: float) -> str:
         sizes = f"{len(row['members_a'])} against {len(row['members_b'])} architectures"
         if row["p_holm"] <= alpha and welch and welch["low"] * welch["high"] > 0:
             return f"{_higher(row['a'], row['b'], exact)}: {sizes} ({interval}{test})."
-        return f"No difference between the families {row['a']} and {row['b']} is shown: {sizes} ({interval}{test})."
+        between = f"the families {row['a']} and {row['b']} is shown: {points(exact['estimate'])} points"
+        return f"No difference between {between} of {sizes} ({interval}{test})."
     if these is None:
         return f"{ours} and {theirs} have no seed in common: nothing can be said."
     missing = f" For a claim about families it takes {' and '.join(row['missing'])}." if row["missing"] else ""

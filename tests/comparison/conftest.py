@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import zoo
+from zoo.comparison import plan as plans
+from zoo.comparison.execute import Done, Progress
+from zoo.comparison.plan import Corruptions, Expectation, Plan, Question
+from zoo.comparison.study import conduct
+from zoo.recipe import Recipe
+
+TINY = ("training.steps=12", "training.epochs=null", "training.threads=1", "training.early_stopping=null")
+NET, LSTM = "conv-net-momentum", "row-lstm-momentum"
+
+
+@dataclass
+class Comparison:
+    """A comparison that was carried out: its folder, plan, analysis and events."""
+
+    folder: Path
+    plan: Plan
+    analysis: dict[str, Any]
+    events: list[Progress]
+
+    @property
+    def done(self) -> list[Done]:
+        return [event for event in self.events if isinstance(event, Done)]
+
+
+def question(**changes: Any) -> Question:
+    """Return a question about two small recipes on digits."""
+    return Question(**{"recipes": (NET, LSTM), "settings": (*TINY, "data.train_size=200"), "seeds": 2, **changes})
+
+
+def written(folder: Path, asked: Question) -> Plan:
+    """Keep the plan of a question in a folder without a dry run, and return it."""
+    recipes: list[Recipe] = [zoo.resolve(name, *asked.settings, data=asked.data) for name in asked.recipes]
+    plan = plans.make(asked, recipes, [(100, 1000)] * len(recipes))
+    plans.write(folder, plan, recipes)
+    return plan
+
+
+def conducted(folder: Path, asked: Question) -> Comparison:
+    """Carry a question out."""
+    plan, events = written(folder, asked), list[Progress]()
+    return Comparison(folder, plan, conduct(folder, catalog=zoo.catalog, device="cpu", progress=events.append), events)
+
+
+@pytest.fixture(scope="session")
+def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
+    """Two recipes, two training-set sizes, two seeds, corruptions and a declared effect."""
+    asked = question(
+        settings=TINY,
+        vary="data.train_size",
+        values=("100", "300"),
+        corruptions=Corruptions(limit=50, severities=(2,)),
+        expect=(Expectation(recipe=NET, value="300", sign="rises", margin=0.01),),
+    )
+    return conducted(tmp_path_factory.mktemp("comparison"), asked)

@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import zoo
+from tests.comparison.conftest import LSTM, NET, TINY, Comparison, conducted, question, written
+from zoo.comparison import plan as plans
+from zoo.comparison.execute import Begun, Done, Progress, execute
+from zoo.comparison.study import conduct
+from zoo.errors import Interrupted
+from zoo.training.events import StepDone
+from zoo.training.run import Run
+
+
+def runs(folder: Path) -> Iterator[Progress]:
+    plan = plans.read(folder)
+    cells = list(plans.cells(plan, folder, zoo.catalog))
+    return execute(cells, folder / "runs", catalog=zoo.catalog, device="cpu", corruptions=plan.question.corruptions)
+
+
+def test_every_run_of_the_plan_is_made_once(compared: Comparison) -> None:
+    assert len(compared.done) == compared.plan.runs == len(list((compared.folder / "runs").iterdir()))
+    assert all(each.reason is None and each.seconds > 0 for each in compared.done)
+    again = [event for event in runs(compared.folder) if isinstance(event, (Begun, Done))]
+    assert [type(event) for event in again] == [Done] * compared.plan.runs
+    assert all(isinstance(event, Done) and event.seconds == 0 for event in again)
+
+
+def test_every_model_is_tested_under_the_corruptions(compared: Comparison) -> None:
+    folders = [each.run.path / "predictions/corruptions" for each in compared.done]
+    assert all(len(list(folder.glob("*-2.npz"))) == 17 and (folder / "clean.npz").exists() for folder in folders)
+
+
+def test_two_comparisons_share_runs(compared: Comparison, tmp_path: Path) -> None:
+    asked = question(seeds=1, settings=(*TINY, "data.train_size=300"), store=str(compared.folder / "runs"))
+    other = conducted(tmp_path, asked)
+    assert [each.seconds for each in other.done] == [0, 0]
+    before = {each.run.path for each in compared.done}
+    assert {each.run.path for each in other.done} <= before
+
+
+def test_a_killed_comparison_goes_on_without_repeating_what_is_finished(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    expected = conducted(whole, question())
+    written(cut, question())
+    child = multiprocessing.get_context("fork").Process(target=_die_in_the_third_run, args=(cut,))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    finished = {path: path.stat().st_mtime_ns for path in (cut / "runs").glob("*/summary.json")}
+    found = [event for event in runs(cut) if isinstance(event, Done)]
+    assert [each.seconds == 0 for each in found] == [True, True, False, False]
+    assert len(finished) == 2 and all(path.stat().st_mtime_ns == when for path, when in finished.items())
+    for mine, theirs in zip(found, expected.done, strict=True):
+        weights = [Run(each.run.path).checkpoints.load_best()["model"] for each in (mine, theirs)]
+        assert all(bool((weights[0][name] == weights[1][name]).all()) for name in weights[0])
+
+
+def _die_in_the_third_run(folder: Path) -> None:
+    begun = steps = 0
+    for event in runs(folder):
+        begun += isinstance(event, Begun)
+        steps += isinstance(event, StepDone) and begun == 3
+        if steps == 5:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_run_that_another_process_holds_is_left_to_it(tmp_path: Path) -> None:
+    written(tmp_path, question(seeds=1))
+    plan = plans.read(tmp_path)
+    first, second = plans.cells(plan, tmp_path, zoo.catalog)
+    store = tmp_path / "runs"
+    zoo.train(first.recipe, run=first.folder(store))
+    (first.folder(store) / "summary.json").unlink()
+    order = []
+    with Run(first.folder(store)).locked():
+        for event in execute([first, second], store, catalog=zoo.catalog, device="cpu"):
+            if isinstance(event, Done):
+                order.append(event.cell.contestant)
+                break
+    assert order == [LSTM]
+
+
+def test_a_run_that_diverges_is_told_and_ends_no_other(tmp_path: Path) -> None:
+    found = conducted(tmp_path, question(seeds=1, vary="optimizer.lr", values=("0.05", "1e30")))
+    failed = [each for each in found.done if each.reason]
+    assert {each.cell.value for each in failed} == {"1e30"} and len(found.done) == 4
+    assert all("not finite" in str(each.reason) for each in failed)
+    assert [row["value"] for row in found.analysis["failed"]] == ["1e30"] * len(failed)
+    assert len(found.analysis["conditions"][0]["recipes"]) == 2
+    again = [event for event in runs(tmp_path) if isinstance(event, (Begun, Done))]
+    assert not any(isinstance(event, Begun) for event in again)
+
+
+def test_an_interruption_saves_the_run_in_progress(tmp_path: Path) -> None:
+    written(tmp_path, question(seeds=1))
+
+    def stop(event: Progress) -> None:
+        if isinstance(event, StepDone) and event.step == 4:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Interrupted):
+        conduct(tmp_path, catalog=zoo.catalog, device="cpu", progress=stop)
+    (run,) = (Run(path) for path in (tmp_path / "runs").iterdir())
+    assert run.status == "interrupted" and NET in run.name
+    analysis = conduct(tmp_path, catalog=zoo.catalog, device="cpu")
+    assert len(analysis["conditions"][0]["recipes"]) == 2

@@ -1,0 +1,209 @@
+"""`zoo compare`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from zoo.cli.command import Command
+from zoo.cli.completion import complete_recipe
+from zoo.cli.train import device_option
+from zoo.cli.workspace import Workspace
+from zoo.console.output import print_json, print_note, print_result, stderr, working
+from zoo.errors import Interrupted, ZooError
+from zoo.guard import stdout_on_stderr
+
+if TYPE_CHECKING:
+    from zoo.comparison.plan import Corruptions, Expectation, Question
+
+_EXPECTATION = re.compile(r"(?P<recipe>[^@=]+)@(?P<value>[^=]+)=(?P<sign>falls|rises|equivalent):(?P<points>[0-9.]+)")
+
+
+@click.command("compare", cls=Command)
+@click.argument("words", nargs=-1, metavar="[RECIPE]... [KEY=VALUE]...", shell_complete=complete_recipe)
+@click.option(
+    "--run",
+    "folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    required=True,
+    help="Where the comparison is kept: plan, runs, analysis and report.",
+)
+@click.option("--seeds", type=click.IntRange(1), default=6, show_default=True, metavar="N", help="Seeds per recipe.")
+@click.option("--data", metavar="PATH|SOURCE", help="Data of all recipes instead of their own.")
+@click.option("--vary", metavar="KEY=V1,V2,...", help="Also vary one setting, such as data.train_size=1000,2500,5000.")
+@click.option(
+    "--primary",
+    multiple=True,
+    metavar="A,B",
+    help="Declare this pair of recipes or families beforehand; may be repeated. All others are exploratory.",
+)
+@click.option(
+    "--expect",
+    multiple=True,
+    metavar="RECIPE@VALUE=SIGN:POINTS",
+    help="Declare an effect of the varied setting against its first value: falls, rises or equivalent.",
+)
+@click.option("--corruptions", is_flag=True, help="Also test every model on corrupted images.")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N", help="With --corruptions: on N samples, the same for all."
+)
+@click.option(
+    "--severity", "severities", type=click.IntRange(1, 5), multiple=True, metavar="N", help="With --corruptions: these."
+)
+@click.option(
+    "--margin",
+    type=click.FloatRange(0, min_open=True),
+    default=0.5,
+    show_default=True,
+    metavar="POINTS",
+    help="Differences this small count as equivalent.",
+)
+@click.option(
+    "--store", default="runs", show_default=True, metavar="DIR", help="Of the runs; comparisons may share one."
+)
+@click.option(
+    "--plan", "only_plan", is_flag=True, help="Print the plan with an estimate of its time, and write nothing."
+)
+@device_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@click.pass_obj
+def compare(
+    workspace: Workspace,
+    words: tuple[str, ...],
+    folder: Path,
+    only_plan: bool,
+    device: str,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Compare recipes on the same data, splits and seeds: train what is missing, then say what may be said.
+
+    Without RECIPE, go on with the comparison in DIR. The same command in another terminal shares the work. Ctrl-C saves the run
+    in progress.
+    """
+    with stdout_on_stderr(), working("loading …"):
+        from zoo.comparison import plan as plans
+    recipes = tuple(word for word in words if "=" not in word)
+    if recipes:
+        question = _question(recipes, tuple(word for word in words if "=" in word), options)
+        if (folder / plans.PLAN).exists():
+            plans.require_same(folder, plans.read(folder), question)
+        else:
+            _propose(workspace, question, folder, device, only_plan, as_json)
+    elif len(words):
+        raise ZooError(
+            "settings were given without recipes", hint=f"zoo compare RECIPE RECIPE {words[0]} --run {folder}"
+        )
+    else:
+        plans.read(folder)
+    if not only_plan:
+        _conduct(workspace, folder, device, as_json)
+
+
+def _question(recipes: tuple[str, ...], settings: tuple[str, ...], options: dict[str, Any]) -> Question:
+    from zoo.comparison.plan import Question
+
+    vary, values = _varied(options["vary"])
+    return Question(
+        recipes=recipes,
+        settings=settings,
+        data=options["data"],
+        seeds=options["seeds"],
+        vary=vary,
+        values=values,
+        primary=tuple(_pair(text) for text in options["primary"]),
+        expect=tuple(_expectation(text, recipes, values) for text in options["expect"]),
+        corruptions=_corruptions(options),
+        margin=options["margin"] / 100,
+        store=options["store"],
+    )
+
+
+def _varied(text: str | None) -> tuple[str | None, tuple[str, ...]]:
+    if text is None:
+        return None, ()
+    key, _, values = text.partition("=")
+    found = tuple(value.strip() for value in values.split(",") if value.strip())
+    if len(found) < 2:
+        raise ZooError(f"--vary {text} names {len(found)} values", hint=f"--vary {key or 'data.train_size'}=1000,5000")
+    return key, found
+
+
+def _pair(text: str) -> tuple[str, str]:
+    names = [name.strip() for name in text.split(",")]
+    if len(names) != 2 or not all(names):
+        raise ZooError(f"--primary {text} is not a pair", hint="--primary RECIPE,RECIPE or --primary cnn,rnn")
+    return names[0], names[1]
+
+
+def _expectation(text: str, recipes: tuple[str, ...], values: tuple[str, ...]) -> Expectation:
+    from zoo.comparison.plan import Expectation
+
+    found = _EXPECTATION.fullmatch(text)
+    if found is None or found["recipe"] not in recipes or found["value"] not in values[1:]:
+        raise ZooError(
+            f"--expect {text} is not understood",
+            possible=f"RECIPE@VALUE=SIGN:POINTS with a recipe of {', '.join(recipes)}; a value of"
+            f" {', '.join(values[1:]) or '(no setting is varied)'}; falls, rises or equivalent",
+            hint=f"--expect {recipes[0]}@{values[-1] if values else 'VALUE'}=falls:2",
+        )
+    return Expectation(
+        recipe=found["recipe"], value=found["value"], sign=found["sign"], margin=float(found["points"]) / 100
+    )
+
+
+def _corruptions(options: dict[str, Any]) -> Corruptions | None:
+    from zoo.comparison.plan import Corruptions
+
+    if options["corruptions"]:
+        severities = tuple(sorted(set(options["severities"]))) or Corruptions().severities
+        return Corruptions(limit=options["limit"], severities=severities)
+    for name in ("limit", "severities"):
+        if options[name]:
+            raise ZooError(f"--{name} goes with --corruptions", hint=f"--corruptions --{name} …")
+    return None
+
+
+def _propose(
+    workspace: Workspace, question: Question, folder: Path, device: str, only_plan: bool, as_json: bool
+) -> None:
+    """Work the plan out, print it, and keep it unless it is only to be shown."""
+    from zoo.comparison import plan as plans
+    from zoo.comparison.study import propose
+    from zoo.console.comparison import plan_table
+
+    with stdout_on_stderr(), working("a dry run of every recipe …"):
+        proposal = propose(question, workspace.registry, device=device)
+    if only_plan and as_json:
+        seconds = [{"recipe": name, "value": value, "seconds": s} for (name, value), s in proposal.seconds.items()]
+        print_json({"plan": proposal.plan, "seconds": seconds, "total_seconds": proposal.total_seconds})
+        return
+    table = plan_table(proposal.plan, proposal.seconds)
+    print_result(table) if only_plan else stderr().print(table)
+    if not only_plan:
+        plans.write(folder, proposal.plan, proposal.recipes)
+
+
+def _conduct(workspace: Workspace, folder: Path, device: str, as_json: bool) -> None:
+    from zoo.comparison import plan as plans
+    from zoo.comparison.study import conduct
+    from zoo.console.comparing import ComparisonReport
+    from zoo.console.comparison import comparison
+
+    plan = plans.read(folder)
+    try:
+        with stdout_on_stderr(), ComparisonReport(stderr(), plan.runs) as report:
+            analysis = conduct(folder, catalog=workspace.catalog, device=device, progress=report.see)
+    except Interrupted as error:
+        hint = shlex.join(["zoo", "compare", "--run", str(folder)])
+        raise Interrupted(error.exit_code - 128, error.problem, hint=hint) from error
+    if as_json:
+        print_json(analysis)
+        return
+    print_result(comparison(analysis))
+    print_note(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir() if path.is_file()))}")
