@@ -10,7 +10,7 @@ import zoo
 from zoo.comparison import plan as plans
 from zoo.comparison.execute import Done, Progress
 from zoo.comparison.plan import Corruptions, Expectation, Plan, Question
-from zoo.comparison.study import conduct
+from zoo.comparison.compare import conduct
 from zoo.recipe import Recipe
 
 TINY = ("training.steps=12", "training.epochs=null", "training.threads=1", "training.early_stopping=null")

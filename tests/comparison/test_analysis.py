@@ -11,7 +11,7 @@ from zoo.comparison.analysis import analyse
 from zoo.comparison.answers import predictions
 from zoo.comparison.crossed import differences, interval
 from zoo.comparison.execute import Done
-from zoo.comparison.study import ANALYSIS
+from zoo.comparison.compare import ANALYSIS
 from zoo.errors import RunError, ZooError
 from zoo.evaluation.predictions import Predictions, Saved
 

@@ -74,6 +74,7 @@ _EXPECTATION = re.compile(r"(?P<recipe>[^@=]+)@(?P<value>[^=]+)=(?P<sign>falls|r
 @click.pass_obj
 def compare(
     workspace: Workspace,
+    /,
     words: tuple[str, ...],
     folder: Path,
     only_plan: bool,
@@ -174,7 +175,7 @@ def _propose(
 ) -> None:
     """Work the plan out, print it, and keep it unless it is only to be shown."""
     from zoo.comparison import plan as plans
-    from zoo.comparison.study import propose
+    from zoo.comparison.compare import propose
     from zoo.console.comparison import plan_table
 
     with stdout_on_stderr(), working("a dry run of every recipe …"):
@@ -191,7 +192,7 @@ def _propose(
 
 def _conduct(workspace: Workspace, folder: Path, device: str, as_json: bool) -> None:
     from zoo.comparison import plan as plans
-    from zoo.comparison.study import conduct
+    from zoo.comparison.compare import conduct
     from zoo.console.comparing import ComparisonReport
     from zoo.console.comparison import comparison
 
