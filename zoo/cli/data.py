@@ -101,7 +101,9 @@ def _write(recipe: Recipe, out: Path, samples: int, views: int) -> dict[str, Any
     from zoo.training.experiment import prepare_data
 
     dataset = prepare_data(recipe)
-    preprocess = Preprocess(dataset.mean, dataset.std, recipe.augmentation)
+    preprocess = Preprocess(
+        dataset.mean, dataset.std, recipe.augmentation, cropped=dataset.crop(recipe.augmentation) is not None
+    )
     rows = sheet.rows(dataset, preprocess, seed=recipe.training.seed, samples=samples, views=views)
     try:
         storage.write_bytes(out, sheet.draw(rows))

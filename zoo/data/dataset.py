@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.augmentation import Augmentation, ResizedCrop
 from zoo.components import Component
 from zoo.data import measures, partition, sizes, splits, streaming
 from zoo.data.partition import Positions
@@ -53,6 +54,10 @@ class Split:
                 self._pixels = chosen if self.images.size == size else sizes.resize(chosen, size)
         return self._pixels
 
+    def forget(self) -> None:
+        """Let go of pixels that have been read."""
+        self._pixels = None
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -76,6 +81,12 @@ class Dataset:
         """`uint8`, or `float32` for such arrays."""
         images = next(iter(self.splits.values())).images
         return str(images.data.dtype) if isinstance(images, ArrayImages) else "uint8"
+
+    def crop(self, augmentation: Augmentation | None) -> ResizedCrop | None:
+        """Return the random crop that is done as files of train are decoded, from all of their pixels; that of arrays is not."""
+        if augmentation is None or not isinstance(self.splits["train"].images, FileImages):
+            return None
+        return augmentation.random_resized_crop
 
     def fits(self, memory_limit: int) -> bool:
         """Return whether the image files of all splits, decoded, take at most so many MiB."""

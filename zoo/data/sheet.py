@@ -11,9 +11,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from torch import Tensor
 
 from zoo.data.augment import Preprocess
 from zoo.data.dataset import Dataset, Split
+from zoo.data.sources import FileImages
+from zoo.data.streaming import decode_cropped
 from zoo.training.randomness import Draws
 
 Pixels = NDArray[np.uint8]
@@ -41,8 +44,8 @@ def rows(dataset: Dataset, preprocess: Preprocess, *, seed: int, samples: int, v
     """
     split = _first_of_each_class(dataset.splits["train"], samples)
     whole = split.pixels(dataset.size, 0)
-    images, positions = torch.from_numpy(whole), torch.from_numpy(split.samples)
-    changed = [preprocess.augment(images, Draws(seed, epoch, positions)).numpy() for epoch in range(views)]
+    each = [Draws(seed, epoch, torch.from_numpy(split.samples)) for epoch in range(views)]
+    changed = [preprocess.augment(_loaded(split, dataset, preprocess, draws), draws).numpy() for draws in each]
     names = [dataset.classes[label] for label in split.labels]
     return [
         Row(name, _visible(one, one), [_visible(view[index], one) for view in changed])
@@ -72,6 +75,14 @@ def draw(rows: Sequence[Row]) -> bytes:
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
+
+
+def _loaded(split: Split, dataset: Dataset, preprocess: Preprocess, draws: Draws) -> Tensor:
+    """Return the images as training gets them: cropped, where that is done as files are decoded."""
+    crop = dataset.crop(preprocess.augmentation)
+    if crop is None or not isinstance(split.images, FileImages):
+        return torch.from_numpy(split.pixels(dataset.size, 0))
+    return torch.from_numpy(decode_cropped(split.images, split.samples, dataset.size, crop, draws))
 
 
 def _first_of_each_class(split: Split, count: int) -> Split:

@@ -142,11 +142,13 @@ class Embedder:
     def _computed(self, split: str, view: int | None) -> Generator[Evaluating, None, NDArray[np.float32]]:
         model: Any = self.model.eval()
         loader, preprocess = (self.images.train if split == "train" else self.images.validation), self.images.preprocess
+        assert isinstance(loader, Loader)
         label = f"embeddings of {split}" if view is None else f"embeddings of {split}, view {view + 1}"
         rows: list[Tensor] = []
         done, total = 0, len(loader.split)
-        for batch in loader.evaluation():
-            draws = Draws(self.recipe.training.seed, view or 0, batch.samples)
+        seed = self.recipe.training.seed
+        for batch in loader.evaluation(None if view is None else (seed, view)):
+            draws = Draws(seed, view or 0, batch.samples)
             pixels = preprocess.evaluate(batch.images) if view is None else preprocess.train(batch.images, draws)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
                 rows.append(model.forward_head(model.forward_features(pixels), pre_logits=True).float().cpu())
