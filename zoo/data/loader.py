@@ -103,18 +103,22 @@ class Loader:
                 counts.append(again[mine[0] : mine[1]])
         return self._deliver(rows, totals, counts, (seed, epoch))
 
-    def evaluation(self, view: tuple[int, int] | None = None) -> Iterator[Batch]:
+    def evaluation(self, view: tuple[int, int] | None = None, start: int = 0) -> Iterator[Batch]:
         """Yield this process's run of samples in source order; the runs of all processes are the split, each sample once.
 
-        `total` is the batch's own length. With a `view`, (seed, epoch), the crop of training is that of this epoch.
+        `total` is the batch's own length. With a `view`, (seed, epoch), the crop of training is that of this epoch. The first
+        batch is number `start`.
         """
+        rows = [torch.arange(a, b) for a, b in list(pairwise(self.evaluation_edges()))[start:]]
+        return self._deliver(rows, [len(row) for row in rows], view=view)
+
+    def evaluation_edges(self) -> list[int]:
+        """Return where this process's batches of an evaluation begin in the split, and where the last ends."""
         n = len(self.split)
         low, high = (rank * n // self._world for rank in (self._rank, self._rank + 1))
         largest = -(-n // self._world)
         count = -(-largest // self.batch_size)  # the same for all processes, which meet after each batch
-        edges = [low + i * (high - low) // count for i in range(count + 1)]
-        rows = [torch.arange(a, b) for a, b in pairwise(edges)]
-        return self._deliver(rows, [len(row) for row in rows], view=view)
+        return [low + i * (high - low) // count for i in range(count + 1)]
 
     def close(self) -> None:
         """End the processes that decode; a later pass starts new ones."""
