@@ -100,7 +100,7 @@ def _write(recipe: Recipe, out: Path, samples: int, views: int) -> dict[str, Any
     from zoo.data.augment import Preprocess
     from zoo.training.experiment import prepare_data
 
-    dataset = prepare_data(recipe)
+    dataset = prepare_data(recipe, measured=sheet.MEASURED)
     preprocess = Preprocess(
         dataset.mean, dataset.std, recipe.augmentation, cropped=dataset.crop(recipe.augmentation) is not None
     )
@@ -116,4 +116,5 @@ def _write(recipe: Recipe, out: Path, samples: int, views: int) -> dict[str, Any
         "views": views,
         "size": list(dataset.size),
         "classes": [row.class_name for row in rows],
+        "notes": list(dataset.notes),
     }

@@ -18,7 +18,7 @@ from zoo.data.streaming import Workers
 from zoo.errors import ComponentError, DataError
 from zoo.recipe import DataSettings, Normalization
 
-MEASURED = 10_000  # image files of which mean and deviation are measured
+MEASURED = 10_000  # image files, at most, of which a run measures mean and deviation
 
 
 @dataclass(eq=False)
@@ -105,12 +105,14 @@ def prepare(
     channels: int | None = None,
     statistics: measures.Statistics | None = None,
     cut: bool = True,
+    measured: int | None = None,
 ) -> Dataset:
     """Return the source's data as the settings ask for it.
 
     `classes`, `size` and `channels` of an existing run are obeyed: other data is mapped to its classes by name. With
     `cut=False` the splits stay as the source has them. `statistics`, mean and deviation per colour channel, are taken where the
-    settings leave normalisation open. Raises DataError, or UnknownNameError for a class.
+    settings leave normalisation open; else both are measured, with `measured` on so many image files of train at most and no
+    other file is decoded. Raises DataError, or UnknownNameError for a class.
     """
     data = _with_channels(_built(source), channels)
     names, parts = partition.choose_classes(data, settings.classes, classes)
@@ -136,7 +138,7 @@ def prepare(
     if statistics is not None and settings.normalization == "auto":
         mean, std = (values if count == len(values) else (sum(values) / len(values),) * count for values in statistics)
     else:
-        mean, std = _normalization(settings, prepared, count, size, notes)
+        mean, std = _normalization(settings, prepared, count, size, notes, measured)
     return Dataset(
         classes=names,
         splits=prepared,
@@ -193,7 +195,12 @@ def _decoded_bytes(parts: Mapping[str, Split], channels: int, size: tuple[int, i
 
 
 def _normalization(
-    settings: DataSettings, parts: Mapping[str, Split], channels: int, size: tuple[int, int], notes: list[str]
+    settings: DataSettings,
+    parts: Mapping[str, Split],
+    channels: int,
+    size: tuple[int, int],
+    notes: list[str],
+    measured: int | None,
 ) -> measures.Statistics:
     given = settings.normalization
     if isinstance(given, Normalization):
@@ -215,14 +222,14 @@ def _normalization(
         chunks = (pixels[i : i + measures.CHUNK] for i in range(0, len(pixels), measures.CHUNK))
         return measures.statistics_uint8(chunks, channels)
     # The same files are measured whether or not all of them fit into memory, so that this does not change a run.
-    chosen = np.arange(len(train))
-    if len(train) > MEASURED:
+    chosen, most = np.arange(len(train)), measured or MEASURED
+    if len(train) > most:
         nothing = np.zeros_like(train.labels)
         chosen = np.flatnonzero(
-            splits.subset(nothing, train.samples, MEASURED, seed=settings.split_seed, name="normalization")
+            splits.subset(nothing, train.samples, most, seed=settings.split_seed, name="normalization")
         )
-        notes.append(f"mean and deviation measured on {MEASURED} of {len(train)} training images")
-    if _decoded_bytes(parts, channels, size) <= settings.memory_limit * 2**20:
+        notes.append(f"mean and deviation measured on {most} of {len(train)} training images")
+    if measured is None and _decoded_bytes(parts, channels, size) <= settings.memory_limit * 2**20:
         pixels = train.pixels(size, settings.workers)
         rows = np.array_split(chosen, -(-len(chosen) // streaming.CHUNK))
         return measures.statistics_uint8((pixels[row] for row in rows), channels)

@@ -21,6 +21,7 @@ from zoo.training.randomness import Draws
 
 Pixels = NDArray[np.uint8]
 
+MEASURED = 1000  # image files whose mean is the colour that erasing fills with: a run measures more
 CELL = 112  # pixels that the longer side of an image fills at least
 STRIPE = 28  # pixels that a signal is high
 GAP, MARGIN, HEADER, LETTER = 6, 12, 26, 14

@@ -155,8 +155,11 @@ def total_steps(recipe: Recipe, steps_per_epoch: int) -> int:
     return training.steps or (training.epochs or DEFAULT_EPOCHS) * steps_per_epoch
 
 
-def prepare_data(recipe: Recipe) -> Dataset:
-    """Return the recipe's data with splits cut and sizes chosen; with weights, of the size and normalisation that these are for."""
+def prepare_data(recipe: Recipe, *, measured: int | None = None) -> Dataset:
+    """Return the recipe's data with splits cut and sizes chosen; with weights, of the size and normalisation that these are for.
+
+    `measured` as in `prepare`.
+    """
     spec = recipe.architecture.spec
     assert isinstance(spec, ArchitectureSpec)
     facts = spec.facts(recipe.architecture.params)
@@ -168,6 +171,7 @@ def prepare_data(recipe: Recipe) -> Dataset:
         preferred_size=facts.preferred_size if published is None else published.image_size,
         architecture=recipe.architecture.name,
         statistics=None if published is None else (published.mean, published.std),
+        measured=measured,
     )
 
 
