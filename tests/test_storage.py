@@ -65,3 +65,20 @@ def test_a_full_disk_is_a_clear_error_and_the_old_content_is_intact(tmp_path: Pa
     assert ended.stdout.startswith(f"74 cannot write {path}: file too large")
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["weights"]
+
+
+def test_bytes_are_appended_and_a_file_moves_into_the_place_of_another(tmp_path: Path) -> None:
+    assert storage.append_bytes(tmp_path / "part", b"ab") == 2
+    assert storage.append_bytes(tmp_path / "part", b"c\n") == 4
+    (tmp_path / "whole").write_bytes(b"old")
+    storage.move(tmp_path / "part", tmp_path / "whole")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"whole": b"abc\n"}
+    with pytest.raises(RunError, match="cannot write"):
+        storage.append_bytes(tmp_path, b"x")
+
+
+def test_the_cache_has_a_place_of_its_own(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path))
+    assert storage.cache_folder("embeddings") == tmp_path / "embeddings"
+    monkeypatch.delenv("ZOO_CACHE")
+    assert storage.cache_folder("embeddings").parts[-2:] == ("zoo", "embeddings")

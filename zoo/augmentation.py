@@ -85,7 +85,9 @@ class Augmentation(msgspec.Struct, frozen=True, kw_only=True):
     vertical_flip: Annotated[bool, Meta(description="mirror top and bottom, half of the time")] = False
     random_resized_crop: Annotated[
         ResizedCrop | None,
-        Meta(description="enlarge a random rectangle of the loaded image to its size; {} for the usual ranges"),
+        Meta(
+            description="bring a random rectangle of the image, of files as they are stored, to its size; {} for the usual ranges"
+        ),
     ] = None
     padding_crop: Annotated[
         int, Meta(ge=0, le=256, description="pixels of black around the image before a random crop")

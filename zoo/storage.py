@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import platformdirs
+
 from zoo.errors import RunError, StorageError
 
 _REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -109,8 +111,13 @@ def write_json(path: Path, value: Any) -> None:
 
 def append_line(path: Path, text: str) -> int:
     """Append one line durably and return the file's new length in bytes."""
+    return append_bytes(path, text.encode() + b"\n")
+
+
+def append_bytes(path: Path, data: bytes) -> int:
+    """Append bytes durably and return the file's new length."""
     with _translated(path), path.open("ab") as file:
-        file.write(text.encode() + b"\n")
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
         return file.tell()
@@ -142,6 +149,18 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> None:
             _sync_folder(path.parent)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def move(source: Path, target: Path) -> None:
+    """Put a file, whose content is durable, in the place of another in the same folder."""
+    with _translated(target):
+        source.replace(target)
+        _sync_folder(target.parent)
+
+
+def cache_folder(name: str) -> Path:
+    """Return where what can be computed anew is kept, by its kind: in `ZOO_CACHE`, or in the user's cache folder."""
+    return Path(os.environ.get("ZOO_CACHE") or platformdirs.user_cache_path("zoo")) / name
 
 
 def remove_folder(path: Path) -> None:

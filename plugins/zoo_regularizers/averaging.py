@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -9,22 +10,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.optim.swa_utils import AveragedModel
 
 from zoo.bases import Context, Regularizer
 from zoo.training.freezing import is_pinned
 from zoo_regularizers import schemas
 
-_Tensors = list[Tensor] | tuple[Tensor, ...]
+_Pair = tuple[Tensor, Tensor]  # of the average, and of the trained model
 
 
 class _Averaging(Regularizer):
-    """Keeps a second model beside the trained one; the trained one itself stays as it is."""
+    """Keeps a second model beside the trained one; the trained one itself stays as it is.
+
+    What is frozen is the same in both, and is not looked at.
+    """
 
     use_buffers: bool
 
     def __init__(self) -> None:
-        self._copy: AveragedModel | None = None
+        self._copy: nn.Module | None = None
         self._updates = 0
 
     def bind(self, context: Context) -> None:
@@ -43,12 +46,15 @@ class _Averaging(Regularizer):
         """Move the average towards the updated weights."""
         if not self.counts(step):
             return
-        self._averaged(model).update_parameters(model)
+        if self._updates:
+            self._move(model)
+        else:
+            self._copy_of(model)
         self._updates += 1
 
     def evaluation_model(self, model: nn.Module) -> nn.Module:
         """Return the averaged model, or the trained one where nothing is averaged yet."""
-        return self._averaged(model).module if self._updates else model
+        return self._averaged(model) if self._updates else model
 
     def state_dict(self) -> dict[str, Any]:
         """Return how many updates the average has had; its weights are those of the evaluation model."""
@@ -57,19 +63,31 @@ class _Averaging(Regularizer):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take back the number of updates."""
         self._updates = state["updates"]
-        if self._updates:
-            self._averaged(self._context.model).n_averaged.fill_(self._updates)
 
-    def _averaged(self, model: nn.Module) -> AveragedModel:
-        if self._copy is None:
-            self._copy = AveragedModel(model, multi_avg_fn=self._average, use_buffers=self.use_buffers)
+    def _averaged(self, model: nn.Module) -> nn.Module:
+        return self._copy_of(model) if self._copy is None else self._copy
+
+    def _copy_of(self, model: nn.Module) -> nn.Module:
+        self._copy = copy.deepcopy(model)
+        # Walking through a large model takes longer than averaging a small head.
+        self._modules = list(zip(self._copy.modules(), model.modules(), strict=True))
+        self._parameters: list[_Pair] = list(zip(self._copy.parameters(), model.parameters(), strict=True))
         return self._copy
 
-    def _average(self, averaged: _Tensors, current: _Tensors, _: Tensor | int) -> None:
-        if averaged[0].is_floating_point():
-            torch._foreach_lerp_(averaged, current, self.share(self._updates))
-        else:  # counters, such as a norm's number of batches
-            torch._foreach_copy_(averaged, current)
+    @torch.no_grad()
+    def _move(self, model: nn.Module) -> None:
+        self._averaged(model)
+        buffers = [pair for modules in self._modules for pair in _moving_buffers(*modules)]
+        # Counters, such as a norm's number of batches, have no mean.
+        means = [pair for pair in buffers if self.use_buffers and pair[0].is_floating_point()]
+        copies = [pair for pair in buffers if not (self.use_buffers and pair[0].is_floating_point())]
+        means += [pair for pair in self._parameters if pair[1].requires_grad]
+        if means:
+            torch._foreach_lerp_(
+                [mean for mean, _ in means], [newest for _, newest in means], self.share(self._updates)
+            )
+        if copies:
+            torch._foreach_copy_([kept for kept, _ in copies], [newest for _, newest in copies])
 
 
 class ExponentialMovingAverage(_Averaging):
@@ -136,6 +154,13 @@ class StochasticWeightAveraging(_Averaging):
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
             norm.eval()
+
+
+def _moving_buffers(averaged: nn.Module, trained: nn.Module) -> list[_Pair]:
+    """Return the buffers of one module in both models, unless it stays in evaluation mode."""
+    if not trained._buffers or is_pinned(trained):
+        return []
+    return list(zip(averaged.buffers(recurse=False), trained.buffers(recurse=False), strict=True))
 
 
 def build_ema(params: schemas.Ema) -> Regularizer:

@@ -29,12 +29,16 @@ class RandomErasing(Regularizer):
         u = draws.uniform("erasing", 1 + COLUMNS)
         boxes = rectangles(u[:, 1:], images.shape[2:], area=(p.smallest, p.largest), aspect=(1 / p.aspect, p.aspect))
         erased = boxes & (u[:, 0] < p.probability)[:, None, None, None]
-        return torch.where(erased, self._fill(images, draws), images), targets
+        if p.fill == "mean":
+            return torch.where(erased, images.new_zeros(()), images), targets
+        return _with_noise(images, erased.expand_as(images), draws), targets
 
-    def _fill(self, images: Tensor, draws: Draws) -> Tensor:
-        if self._params.fill == "mean":
-            return images.new_zeros(())
-        return draws.normal("erasing noise", images[0].numel()).view(images.shape).to(images.dtype)
+
+def _with_noise(images: Tensor, erased: Tensor, draws: Draws) -> Tensor:
+    """Return the images with noise in the place of erased pixels; each pixel of each sample has its own, drawn where it is seen."""
+    # One wait for the device, to learn how many there are.
+    rows, columns = erased.flatten(1).nonzero(as_tuple=True)
+    return images.masked_scatter(erased, draws.normal_at("erasing noise", rows, columns).to(images.dtype))
 
 
 def build(params: schemas.RandomErasing) -> Regularizer:

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from zoo.cli.main import main
+from zoo.data import sheet
 from zoo.evaluation.corruptions import CORRUPTIONS
 
 
@@ -38,7 +39,8 @@ def test_json_says_what_is_on_the_sheet_and_settings_change_it(capsys: pytest.Ca
     assert main([*arguments, "augmentation=null", "--out", "plain.png"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result == {
-        "path": "plain.png", "recipe": "conv-net-momentum", "samples": 2, "views": 1, "size": [8, 8], "classes": ["0", "1"]
+        "path": "plain.png", "recipe": "conv-net-momentum", "samples": 2, "views": 1, "size": [8, 8], "classes": ["0", "1"],
+        "notes": ["images of 8×8 px, their own size"],
     }  # fmt: skip
     assert main([*arguments, "augmentation.policy={name: rand-augment, magnitude: 20}", "--out", "strong.png"]) == 0
     assert Path("plain.png").read_bytes() != Path("strong.png").read_bytes()
@@ -64,6 +66,14 @@ def test_a_path_and_data_are_shown_with_a_recipes_augmentation(
     assert "with the augmentation of recipe conv-net-momentum" in err
     assert main(["data", "show", "conv-net-momentum", "--data", str(photos), "--json", "--out", "other.png"]) == 0
     assert json.loads(capsys.readouterr().out)["samples"] == 8
+
+
+def test_of_many_photos_a_sample_is_measured_and_the_caption_says_so(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sheet, "MEASURED", 4)
+    assert main(["data", "show", str(photos), "data.image_size=20", "--samples", "2"]) == 0
+    assert "mean and deviation measured on 4 of 8 training images" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

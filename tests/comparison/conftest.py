@@ -8,9 +8,9 @@ import pytest
 
 import zoo
 from zoo.comparison import plan as plans
+from zoo.comparison.compare import conduct
 from zoo.comparison.execute import Done, Progress
 from zoo.comparison.plan import Corruptions, Expectation, Plan, Question
-from zoo.comparison.compare import conduct
 from zoo.recipe import Recipe
 
 TINY = ("training.steps=12", "training.epochs=null", "training.threads=1", "training.early_stopping=null")

@@ -9,9 +9,9 @@ import pytest
 from tests.comparison.conftest import LSTM, NET, TINY, Comparison, conducted, question
 from zoo.comparison.analysis import analyse
 from zoo.comparison.answers import predictions
+from zoo.comparison.compare import ANALYSIS
 from zoo.comparison.crossed import differences, interval
 from zoo.comparison.execute import Done
-from zoo.comparison.compare import ANALYSIS
 from zoo.errors import RunError, ZooError
 from zoo.evaluation.predictions import Predictions, Saved
 

@@ -42,6 +42,18 @@ def test_normalisation_of_files_is_the_same_from_memory_and_from_the_stream(data
     assert memory.fingerprint == stream.fingerprint
 
 
+def test_a_sample_of_the_files_is_measured_and_no_other_is_decoded(source: Source, photos: Path) -> None:
+    folder = source("folder", path=str(photos))
+    options: dict[str, Any] = {"min_size": 1, "preferred_size": None, "architecture": "none"}
+    data = prepare(DataSettings(), folder, measured=9, **options)
+    assert "mean and deviation measured on 9 of 36 training images" in data.notes
+    assert not data.splits["train"].in_memory
+    again = prepare(DataSettings(memory_limit=0), folder, measured=9, **options)
+    assert (data.mean, data.std) == (again.mean, again.std)
+    whole, same = (prepare(DataSettings(), folder, **options, **more) for more in ({}, {"measured": 36}))
+    assert whole.mean == same.mean != data.mean and whole.splits["train"].in_memory and whole.notes == same.notes
+
+
 def test_arrays_are_resized_when_a_size_is_asked_for(dataset: Prepare) -> None:
     data = dataset("digits", DataSettings(image_size=16))
     assert data.size == (16, 16)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from zoo.augmentation import Augmentation
 from zoo.data.augment import Preprocess
-from zoo.data.dataset import Dataset
+from zoo.data.dataset import Dataset, Split
 from zoo.data.sheet import CELL, Row, draw, rows, rows_with
 from zoo.errors import DataError
 
@@ -38,9 +39,12 @@ def test_classes_take_turns_and_views_are_those_of_the_epochs(dataset: Prepared)
 
 def test_views_may_be_anything_that_is_made_of_images_and_samples(dataset: Prepared) -> None:
     digits = dataset("digits")
-    shown = rows_with(
-        digits, lambda images, samples: [255 - images, images * (samples < 0)[:, None, None, None]], samples=3
-    )
+
+    def change(split: Split) -> list[torch.Tensor]:
+        images = torch.from_numpy(split.pixels(digits.size, 0))
+        return [255 - images, images * 0]
+
+    shown = rows_with(digits, change, samples=3)
     for row in shown:
         assert np.array_equal(row.views[0], 255 - row.original) and not row.views[1].any()
     named, numbered = draw(shown, ["inverted", "black"]), draw(shown)

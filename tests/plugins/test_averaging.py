@@ -17,6 +17,8 @@ from zoo.components import Component, Provenance
 from zoo.errors import RecipeError
 from zoo.modules import Dropout
 from zoo.training.checkpoint import dumps, loads
+from zoo.training.events import Saved
+from zoo.training.session import Session
 from zoo_regularizers.plugin import zoo_regularizers
 
 SPECS = {spec.name: spec for spec in zoo_regularizers()}
@@ -137,6 +139,54 @@ def test_an_average_goes_on_after_a_restart(name: str) -> None:
     again.after_step(twin, 7, [{"lr": 0.1}])
     expected, got = regularizer.evaluation_model(model).state_dict(), again.evaluation_model(twin).state_dict()
     assert all(torch.equal(value, got[key]) for key, value in expected.items())
+
+
+@pytest.mark.parametrize("name", ["ema", "swa"])
+def test_what_is_frozen_is_left_alone_until_it_is_trained(name: str) -> None:
+    model = Net()
+    model.norm.requires_grad_(False)
+    model.norm.pinned = True  # type: ignore[assignment]
+    regularizer = bound(model, name, **({"decay": 0.5} if name == "ema" else {"share": 1.0}))
+    generator = torch.Generator().manual_seed(0)
+
+    def step(number: int, frozen: bool) -> None:
+        for parameter in (model.head if frozen else model).parameters():
+            parameter.data.copy_(torch.rand(parameter.shape, generator=generator))
+        regularizer.after_step(model, number, [{"lr": 0.1}])
+
+    step(1, frozen=True)
+    averaged = regularizer.evaluation_model(model)
+    assert isinstance(averaged, Net)
+    versions = [value._version for value in averaged.norm.state_dict().values()]
+    head = averaged.head.weight.clone()
+    step(3, frozen=True)
+    assert [value._version for value in averaged.norm.state_dict().values()] == versions, "it was written"
+    assert not torch.equal(averaged.head.weight, head)
+    model.norm.requires_grad_(True)
+    model.norm.pinned = averaged.norm.pinned = False  # type: ignore[assignment]
+    before = averaged.norm.weight.clone()
+    assert torch.equal(before, model.norm.weight)
+    step(5, frozen=False)
+    share = 1 - min(0.5, 3 / 12) if name == "ema" else 1 / 3
+    assert torch.allclose(averaged.norm.weight, before + share * (model.norm.weight - before), atol=1e-6)
+
+
+def test_an_average_over_a_thaw_goes_on_bit_by_bit(tmp_path: Path) -> None:
+    recipe = zoo.resolve(
+        "conv-net-momentum", *TOY, "freeze={stages: backbone, unfreeze_after: 2}", "augmentation=null",
+        "regularizers=[{name: ema, decay: 0.9}]", "training.threads=1", "training.checkpoint_every=2",
+    )  # fmt: skip
+    whole = zoo.train(recipe, run=tmp_path / "whole", device="cpu").checkpoints.load_last()[0]
+    for stop in (6, 10):  # of four steps an epoch: frozen, and thawed
+        session = Session.start(recipe, catalog=zoo.catalog, run=tmp_path / f"{stop}", device="cpu")
+        events = session.events()
+        next(event for event in events if isinstance(event, Saved) and event.step == stop)
+        events.close()  # type: ignore[attr-defined]  # a generator
+        resumed = Session.resume(tmp_path / f"{stop}", catalog=zoo.catalog, device="cpu")
+        list(resumed.events())
+        state = resumed.run.checkpoints.load_last()[0]
+        for part in ("model", "evaluation"):
+            assert all(torch.equal(value, state[part][key]) for key, value in whole[part].items()), (stop, part)
 
 
 def test_two_averages_in_one_recipe_are_refused() -> None:

@@ -68,6 +68,13 @@ def test_the_fill_is_the_mean_colour_or_noise() -> None:
     assert stats.kstest(values[:5000].double().numpy(), "norm").pvalue > 0.001
 
 
+def test_noise_is_drawn_for_each_pixel_whether_or_not_others_are_seen() -> None:
+    noise, mean = (erased(20, probability=1.0, fill=fill) for fill in ("noise", "mean"))
+    every = Draws(0, 0, torch.arange(20)).normal("erasing noise", 2 * SIDE * SIDE).view(20, 2, SIDE, SIDE)
+    torch.testing.assert_close(noise, torch.where(mean == 7, mean, every))
+    assert torch.equal(erased(20, probability=0.01, fill="noise")[:2], erased(2, probability=0.01, fill="noise"))
+
+
 def test_a_signal_one_pixel_high_loses_a_stretch() -> None:
     signals = torch.full((50, 1, 1, 30), 7.0)
     got, _ = bound("random-erasing", probability=1.0).on_batch(signals, torch.arange(50), Draws(0, 0, torch.arange(50)))

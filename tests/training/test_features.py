@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import zoo
+from zoo.data import contents
 from zoo.training import features
 from zoo.training.events import Evaluating
 from zoo.training.experiment import Experiment, build
@@ -20,6 +22,17 @@ SETTINGS = ("data.train_size=60", "training.batch_size=20", "training.threads=1"
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
     return tmp_path / "cache/embeddings"
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Return a folder of two classes of ten photos, changed long ago."""
+    for number in range(20):
+        path = tmp_path / f"photos/class {number % 2}/{number:02}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 20), (12 * number, 99, 0)).save(path)
+        os.utime(path, (1_600_000_000, 1_600_000_000))
+    return tmp_path / "photos"
 
 
 def begun(*settings: str) -> tuple[Experiment, list[Evaluating]]:
@@ -126,14 +139,50 @@ def test_images_stay_where_embeddings_would_be_others(settings: list[str], cache
     assert x.inputs is x.images and events == [] and not cache.exists()
 
 
-def test_the_ones_used_longest_ago_go_first(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pass_that_was_stopped_goes_on_and_gives_the_same_bits(cache: Path) -> None:
+    settings = ("training.evaluation_batch_size=40",)
+    expected, _ = begun(*settings)
+    for file in cache.iterdir():
+        file.unlink()
+    x = build(zoo.resolve("conv-net-momentum", *SETTINGS, "augmentation=null", *settings), device="cpu")
+    steps = x.begin_epoch(0)
+    stopped = [next(steps) for _ in range(5)]
+    assert (stopped[-1].split, stopped[-1].done) == ("embeddings of validation", 80)
+    steps.close()
+    again, events = begun(*settings)
+    assert (events[0].split, events[0].done, events[-1].done) == ("embeddings of validation", 120, 360)
+    for ours, theirs in ((again.train, expected.train), (again.validation, expected.validation)):
+        for left, right in zip(ours.evaluation(), theirs.evaluation(), strict=True):
+            assert torch.equal(left.images, right.images)
+
+
+def test_they_stay_on_disk_and_those_of_the_run_are_not_dropped(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "KEPT", 1000)
-    cache.mkdir(parents=True)
-    for age, name in enumerate(["new", "old", "oldest"]):
-        (cache / f"{name}.npy").write_bytes(bytes(500))
-        os.utime(cache / f"{name}.npy", (10_000 - age, 10_000 - age))
-    features._keep(cache / "last.npy", np.zeros((50, 1), np.float32))
-    assert {file.name for file in cache.iterdir()} == {"last.npy", "new.npy"}
+    x, _ = begun()
+    assert {file.suffix for file in cache.iterdir()} == {".npy"} and len(list(cache.iterdir())) == 2
+    assert isinstance(x.inputs.dataset.splits["validation"].pixels((1, 1), 0).base, np.memmap)
+    begun("training.seed=1")
+    assert len(list(cache.iterdir())) == 2
+    assert begun()[1] != []
+
+
+def test_the_files_of_photos_are_read_once_and_their_pass_is_told(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contents, "FEW", 1)
+
+    def told(*settings: str) -> list[str]:
+        contents._table.cache_clear()
+        recipe = zoo.resolve(
+            "conv-net-momentum", *SETTINGS, "data.train_size=null", "data.image_size=16", "augmentation=null", *settings,
+            data=str(photos),
+        )  # fmt: skip
+        return list(dict.fromkeys(event.split for event in build(recipe, device="cpu").begin_epoch(0)))
+
+    passes = ["files of train", "embeddings of train", "files of validation", "embeddings of validation"]
+    assert told() == passes
+    assert told() == []
+    assert told("data.image_size=20") == [passes[1], passes[3]]
 
 
 def test_a_finished_run_evaluates_and_predicts_images(tmp_path: Path) -> None:

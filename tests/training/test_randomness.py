@@ -98,3 +98,9 @@ def test_normal_draws_are_normal_and_belong_to_their_sample() -> None:
     assert abs(float(torch.corrcoef(drawn.T)[0, 1])) < 0.03
     assert torch.equal(normal(3, "noise", 1, samples.flip(0)[:7], 2), drawn.flip(0)[:7])
     assert torch.equal(Draws(3, 1, samples).normal("noise", 2), drawn)
+
+
+def test_single_elements_are_those_of_all() -> None:
+    draws = Draws(3, 1, torch.tensor([5, 9, 2]))
+    rows, columns = torch.tensor([0, 2, 2, 1]), torch.tensor([7, 0, 3, 7])
+    torch.testing.assert_close(draws.normal_at("noise", rows, columns), draws.normal("noise", 8)[rows, columns])

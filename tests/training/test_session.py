@@ -100,13 +100,14 @@ def test_the_callers_random_state_neither_matters_nor_changes(tiny: Tiny) -> Non
     assert state(first) == state(second)
 
 
-def test_workers_and_memory_do_not_change_a_bit(tiny: Tiny, photos: Path) -> None:
+@pytest.mark.parametrize("change", ["rotation=10", "random_resized_crop={}"])
+def test_workers_and_memory_do_not_change_a_bit(photos: Path, change: str) -> None:
     def trained(*overrides: str) -> dict[str, bytes]:
         common = (
             "data.image_size=16",
             "training.epochs=2",
             "training.batch_size=8",
-            "augmentation.rotation=10",
+            f"augmentation.{change}",
             "data.train_size=null",
         )
         recipe = zoo.resolve(

@@ -17,7 +17,9 @@ from zoo.guard import stdout_on_stderr
 from zoo.recipe import Recipe
 
 if TYPE_CHECKING:
-    from zoo.data.dataset import Dataset
+    from torch import Tensor
+
+    from zoo.data.dataset import Dataset, Split
     from zoo.data.sheet import Row
 
     Sheet = tuple[
@@ -120,24 +122,29 @@ def _augmented(recipe: Recipe, samples: int, views: int) -> Sheet:
     from zoo.data.augment import Preprocess
     from zoo.training.experiment import prepare_data
 
-    dataset = prepare_data(recipe)
-    preprocess = Preprocess(dataset.mean, dataset.std, recipe.augmentation)
+    dataset = prepare_data(recipe, measured=sheet.MEASURED)
+    preprocess = Preprocess(
+        dataset.mean, dataset.std, recipe.augmentation, cropped=dataset.crop(recipe.augmentation) is not None
+    )
     rows = sheet.rows(dataset, preprocess, seed=recipe.training.seed, samples=samples, views=views)
     return dataset, rows, None, {"views": views}
 
 
 def _corrupted(recipe: Recipe, samples: int, severity: int) -> Sheet:
+    import torch
+
     from zoo.data import sheet
     from zoo.evaluation.corruptions import applicable, corrupt
     from zoo.training.experiment import prepare_data
 
-    dataset = prepare_data(recipe)
+    dataset = prepare_data(recipe, measured=sheet.MEASURED)
     names = applicable(dataset.dtype, dataset.size[0])
-    rows = sheet.rows_with(
-        dataset,
-        lambda images, positions: [corrupt(images, name, severity, positions) for name in names],
-        samples=samples,
-    )
+
+    def corrupted(split: Split) -> list[Tensor]:
+        images, positions = torch.from_numpy(split.pixels(dataset.size, 0)), torch.from_numpy(split.samples)
+        return [corrupt(images, name, severity, positions) for name in names]
+
+    rows = sheet.rows_with(dataset, corrupted, samples=samples)
     return dataset, rows, names, {"corruptions": list(names), "severity": severity}
 
 
@@ -157,4 +164,5 @@ def _write(recipe: Recipe, out: Path, shown: Sheet) -> dict[str, Any]:
         **facts,
         "size": list(dataset.size),
         "classes": [row.class_name for row in rows],
+        "notes": list(dataset.notes),
     }

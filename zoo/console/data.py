@@ -21,4 +21,6 @@ def sheet_card(result: Mapping[str, Any]) -> RenderableType:
     table.add_row("images", f"{result['samples']} of train{views}")
     table.add_row("size", "{}×{} pixels".format(*result["size"]))
     table.add_row("recipe", result["recipe"])
+    for number, note in enumerate(result["notes"]):
+        table.add_row("" if number else "data", Text(note))
     return table

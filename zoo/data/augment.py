@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
 import torch
 from torch import Tensor
 
@@ -16,7 +17,8 @@ from zoo.training.randomness import Draws
 class Preprocess:
     """Turns uint8 (scaled to [0, 1]) or float32 images `(B, C, H, W)` into normalised float32 on the same device.
 
-    `mean` and `std` have one value per channel.
+    `mean` and `std` have one value per channel. With `cropped`, the images that `train` gets are random rectangles of files
+    already (`Loader`), and it leaves that part of the augmentation out.
     """
 
     def __init__(
@@ -26,8 +28,12 @@ class Preprocess:
         augmentation: Augmentation | None = None,
         *,
         device: torch.device | str = "cpu",
+        cropped: bool = False,
     ) -> None:
         self.augmentation = augmentation or Augmentation()
+        self._batched = self.augmentation
+        if cropped:
+            self._batched = msgspec.structs.replace(self.augmentation, random_resized_crop=None)
         # uint8: (x / 255 - mean) / std as one multiplication and addition; float32 likewise without the 255.
         self._bias = _per_channel([-m / s for m, s in zip(mean, std, strict=True)], device)
         self._scale = {unit: _per_channel([1 / (unit * s) for s in std], device) for unit in (1, 255)}
@@ -54,7 +60,7 @@ class Preprocess:
         They are moved, then changed by the policy, in colour, and by erasing. Raises DataError for a geometric change of
         signals, which are one pixel high, and for a policy on arrays that are not 8-bit images.
         """
-        unit, a = _unit(images), self.augmentation
+        unit, a = _unit(images), self._batched
         _check(a, images)
         changed = geometry.move(images, a, draws) if a.geometric else images
         if a.chosen_policy is not None:

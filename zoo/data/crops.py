@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+STREAM = "augment/crop"  # of the draws
 TRIES = 10
 COLUMNS = 2 * TRIES + 2  # area and aspect of each try, top, left
 

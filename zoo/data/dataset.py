@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from zoo.augmentation import Augmentation, ResizedCrop
 from zoo.components import Component
 from zoo.data import measures, partition, sizes, splits, streaming
 from zoo.data.partition import Positions
@@ -17,7 +18,7 @@ from zoo.data.streaming import Workers
 from zoo.errors import ComponentError, DataError
 from zoo.recipe import DataSettings, Normalization
 
-MEASURED = 10_000  # image files of which mean and deviation are measured
+MEASURED = 10_000  # image files, at most, of which a run measures mean and deviation
 
 
 @dataclass(eq=False)
@@ -53,6 +54,10 @@ class Split:
                 self._pixels = chosen if self.images.size == size else sizes.resize(chosen, size)
         return self._pixels
 
+    def forget(self) -> None:
+        """Let go of pixels that have been read."""
+        self._pixels = None
+
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
@@ -77,6 +82,12 @@ class Dataset:
         images = next(iter(self.splits.values())).images
         return str(images.data.dtype) if isinstance(images, ArrayImages) else "uint8"
 
+    def crop(self, augmentation: Augmentation | None) -> ResizedCrop | None:
+        """Return the random crop that is done as files of train are decoded, from all of their pixels; that of arrays is not."""
+        if augmentation is None or not isinstance(self.splits["train"].images, FileImages):
+            return None
+        return augmentation.random_resized_crop
+
     def fits(self, memory_limit: int) -> bool:
         """Return whether the image files of all splits, decoded, take at most so many MiB."""
         return _decoded_bytes(self.splits, self.channels, self.size) <= memory_limit * 2**20
@@ -94,12 +105,14 @@ def prepare(
     channels: int | None = None,
     statistics: measures.Statistics | None = None,
     cut: bool = True,
+    measured: int | None = None,
 ) -> Dataset:
     """Return the source's data as the settings ask for it.
 
     `classes`, `size` and `channels` of an existing run are obeyed: other data is mapped to its classes by name. With
     `cut=False` the splits stay as the source has them. `statistics`, mean and deviation per colour channel, are taken where the
-    settings leave normalisation open. Raises DataError, or UnknownNameError for a class.
+    settings leave normalisation open; else both are measured, with `measured` on so many image files of train at most and no
+    other file is decoded. Raises DataError, or UnknownNameError for a class.
     """
     data = _with_channels(_built(source), channels)
     names, parts = partition.choose_classes(data, settings.classes, classes)
@@ -125,7 +138,7 @@ def prepare(
     if statistics is not None and settings.normalization == "auto":
         mean, std = (values if count == len(values) else (sum(values) / len(values),) * count for values in statistics)
     else:
-        mean, std = _normalization(settings, prepared, count, size, notes)
+        mean, std = _normalization(settings, prepared, count, size, notes, measured)
     return Dataset(
         classes=names,
         splits=prepared,
@@ -182,7 +195,12 @@ def _decoded_bytes(parts: Mapping[str, Split], channels: int, size: tuple[int, i
 
 
 def _normalization(
-    settings: DataSettings, parts: Mapping[str, Split], channels: int, size: tuple[int, int], notes: list[str]
+    settings: DataSettings,
+    parts: Mapping[str, Split],
+    channels: int,
+    size: tuple[int, int],
+    notes: list[str],
+    measured: int | None,
 ) -> measures.Statistics:
     given = settings.normalization
     if isinstance(given, Normalization):
@@ -204,14 +222,14 @@ def _normalization(
         chunks = (pixels[i : i + measures.CHUNK] for i in range(0, len(pixels), measures.CHUNK))
         return measures.statistics_uint8(chunks, channels)
     # The same files are measured whether or not all of them fit into memory, so that this does not change a run.
-    chosen = np.arange(len(train))
-    if len(train) > MEASURED:
+    chosen, most = np.arange(len(train)), measured or MEASURED
+    if len(train) > most:
         nothing = np.zeros_like(train.labels)
         chosen = np.flatnonzero(
-            splits.subset(nothing, train.samples, MEASURED, seed=settings.split_seed, name="normalization")
+            splits.subset(nothing, train.samples, most, seed=settings.split_seed, name="normalization")
         )
-        notes.append(f"mean and deviation measured on {MEASURED} of {len(train)} training images")
-    if _decoded_bytes(parts, channels, size) <= settings.memory_limit * 2**20:
+        notes.append(f"mean and deviation measured on {most} of {len(train)} training images")
+    if measured is None and _decoded_bytes(parts, channels, size) <= settings.memory_limit * 2**20:
         pixels = train.pixels(size, settings.workers)
         rows = np.array_split(chosen, -(-len(chosen) // streaming.CHUNK))
         return measures.statistics_uint8((pixels[row] for row in rows), channels)

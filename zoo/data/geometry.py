@@ -32,7 +32,7 @@ def move(images: Tensor, a: Augmentation, draws: Draws) -> Tensor:
     theta = matrices(a, u, images.shape[2:])
     crop = a.random_resized_crop
     if crop is not None:
-        drawn = draws.uniform("augment/crop", crops.COLUMNS)
+        drawn = draws.uniform(crops.STREAM, crops.COLUMNS)
         theta = crops.within(theta, crops.boxes(drawn, images.shape[2:], crop.scale, crop.ratio), images.shape[2:])
     return warp(images.float(), theta, clamp=crop is not None)
 

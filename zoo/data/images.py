@@ -7,15 +7,18 @@
 - Float pixels must lie in [0, 1] (scaled by 255) or in [0, 255]; 32-bit integers have no defined range and are refused.
 - Resizing: the shorter side to size, antialiased bilinear, then the centre. Large JPEGs are decoded at reduced scale, never
   below twice the size asked for.
+- A window of the original is resized in the same way; a large JPEG is decoded at a scale at which it keeps the size asked for.
 - Above `MAX_PIXELS`, truncated or damaged: ImageError. Nothing is repaired or replaced.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +26,9 @@ from PIL import Image
 
 from zoo.data.formats import HEAD, READABLE, image_format
 from zoo.errors import ImageError
+
+# (height, width) of an upright original to (top, left, height, width) of a part of it, in pixels
+Window = Callable[[int, int], Sequence[float]]
 
 MAX_PIXELS = 178_956_970  # where Pillow calls an image a decompression bomb: half a GiB as RGB
 
@@ -36,20 +42,25 @@ _TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_ON_THEIR_SIDE = {5, 6, 7, 8}
 # Pillow warns about metadata, and Python's warning filters belong to the whole process: threads take turns.
 _quiet = threading.Lock()
 
 
-def decode(path: Path, *, channels: int, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+def decode(
+    path: Path, *, channels: int, size: tuple[int, int] | None = None, window: Window | None = None
+) -> NDArray[np.uint8]:
     """Return the image as uint8 `(channels, height, width)`, 3 channels RGB or 1 grey.
 
-    `size` is (height, width), None for the file's own. Raises ImageError, which names the file.
+    `size` is (height, width), None for the file's own; with it, `window` chooses the part that is resized, else it is the centre.
+    Raises ImageError, which names the file.
     """
     try:
         with _quiet, warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")
-            image = _upright(_open(file, path, size))
-            image = image.convert("RGB" if channels == 3 else "L")
+            image = _open(file, path, size, window)
+            place = image.info
+            image = _upright(image).convert("RGB" if channels == 3 else "L")
     except ImageError:
         raise
     except OSError as error:
@@ -58,13 +69,14 @@ def decode(path: Path, *, channels: int, size: tuple[int, int] | None = None) ->
     except Exception as error:  # Pillow raises almost any type on damaged files
         raise ImageError(f"cannot decode {path}: {type(error).__name__}: {error}") from error
     if size is not None:
-        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR, box=_crop(image.size, size))
+        box = _centre(image.size, size) if window is None else _inside(window, place)
+        image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR, box=box)
     pixels = np.asarray(image)
     return np.array(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1), order="C")
 
 
-def _open(file: BinaryIO, path: Path, size: tuple[int, int] | None) -> Image.Image:
-    """Return the loaded image in a mode of 8 bits, without transparency."""
+def _open(file: BinaryIO, path: Path, size: tuple[int, int] | None, window: Window | None) -> Image.Image:
+    """Return the loaded image in a mode of 8 bits, without transparency; `info` has its orientation, original size and scale."""
     head = file.read(HEAD)
     file.seek(0)
     format = image_format(head)
@@ -77,18 +89,34 @@ def _open(file: BinaryIO, path: Path, size: tuple[int, int] | None) -> Image.Ima
         raise _too_large(path) from error
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(path)
+    original, scale = image.size, 1.0
     if format == "JPEG" and size is not None:
-        image.draft(None, (2 * max(size), 2 * max(size)))
+        reduced = image.draft(None, _least(image, size, window))
+        scale = reduced[1][2] / original[0] if reduced else 1.0
     image.load()
     # A TIFF is upright once loaded; the others only say how they should be.
     orientation = image.getexif().get(_ORIENTATION)
     plain = _opaque(_eight_bits(image, format, path))
-    plain.info["orientation"] = orientation
+    plain.info.update(orientation=orientation, original=original, scale=scale)
     return plain
+
+
+def _least(image: Image.Image, size: tuple[int, int], window: Window | None) -> tuple[int, int]:
+    """Return the (width, height) below which a JPEG is not decoded."""
+    if window is None:
+        return 2 * max(size), 2 * max(size)
+    width, height = _sides(image.size, image.getexif().get(_ORIENTATION))
+    _, _, rows, columns = window(height, width)
+    least = math.ceil(width * size[1] / columns), math.ceil(height * size[0] / rows)
+    return _sides(least, image.getexif().get(_ORIENTATION))
 
 
 def _too_large(path: Path) -> ImageError:
     return ImageError(f"{path} has too many pixels", possible=f"at most {MAX_PIXELS:,}")
+
+
+def _sides(sides: tuple[int, int], orientation: int | None) -> tuple[int, int]:
+    return sides[::-1] if orientation in _ON_THEIR_SIDE else sides
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -121,7 +149,14 @@ def _opaque(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, image.convert("RGBA"))
 
 
-def _crop(available: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
+def _inside(window: Window, info: Mapping[Any, Any]) -> tuple[float, float, float, float]:
+    """Return the window (left, upper, right, lower) in an image that is loaded, perhaps at a reduced scale, and upright."""
+    width, height = _sides(info["original"], info["orientation"])
+    top, left, rows, columns = (info["scale"] * side for side in window(height, width))
+    return left, top, left + columns, top + rows
+
+
+def _centre(available: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
     """Return the largest centred box (left, upper, right, lower) with the proportions of `size` (height, width)."""
     width, height = available
     scale = max(size[0] / height, size[1] / width)

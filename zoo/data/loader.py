@@ -10,11 +10,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from zoo.augmentation import ResizedCrop
 from zoo.data.dataset import Dataset
 from zoo.data.sources import FileImages
 from zoo.data.streaming import Stream, Workers, count_workers, refuse
 from zoo.errors import DataError, UnknownNameError
-from zoo.training.randomness import bits, order
+from zoo.training.randomness import Draws, bits, order
 
 REPEAT = (
     1 << 40
@@ -41,7 +42,7 @@ class Loader:
     An epoch of n samples is cut into ceil(n / batch_size) batches that differ by at most one sample, and each of them evenly
     over `world` processes, of which this is number `rank`. Arrays, and files that fit decoded into `memory_limit` MiB, are
     read once; larger sets of files are streamed. Neither that nor the number of workers changes a bit of a batch.
-    Raises DataError for files that do not decode, UnknownNameError for an unknown split.
+    With `crop`, training gets random rectangles of the files, which are therefore streamed however small they are. Raises DataError for files that do not decode, UnknownNameError for an unknown split.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Loader:
         batch_size: int,
         workers: Workers,
         memory_limit: int,
+        crop: ResizedCrop | None = None,
         rank: int = 0,
         world: int = 1,
     ) -> None:
@@ -72,10 +74,12 @@ class Loader:
         self._samples = torch.from_numpy(self.split.samples).to(self.device)
         self._stream: Stream | None = None
         images = self.split.images
-        if isinstance(images, FileImages) and not self.split.in_memory and not dataset.fits(memory_limit):
+        fits = self.split.in_memory or dataset.fits(memory_limit)
+        if isinstance(images, FileImages) and (crop is not None or not fits):
             pin = self.device.type == "cuda"
             count = count_workers(workers, len(self.split))
-            self._stream = Stream(images, dataset.size, workers=count, pin_memory=pin)
+            self._stream = Stream(images, dataset.size, workers=count, pin_memory=pin, crop=crop)
+            self.split.forget()
         else:
             pixels = torch.from_numpy(self.split.pixels(dataset.size, workers))
             self._pixels = pixels.to(self.device) if pixels.nbytes <= memory_limit * 2**20 else pixels
@@ -97,28 +101,39 @@ class Loader:
             totals.append(high - low)
             if again is not None:
                 counts.append(again[mine[0] : mine[1]])
-        return self._deliver(rows, totals, counts)
+        return self._deliver(rows, totals, counts, (seed, epoch))
 
-    def evaluation(self) -> Iterator[Batch]:
+    def evaluation(self, view: tuple[int, int] | None = None, start: int = 0) -> Iterator[Batch]:
         """Yield this process's run of samples in source order; the runs of all processes are the split, each sample once.
 
-        `total` is the batch's own length.
+        `total` is the batch's own length. With a `view`, (seed, epoch), the crop of training is that of this epoch. The first
+        batch is number `start`.
         """
+        rows = [torch.arange(a, b) for a, b in list(pairwise(self.evaluation_edges()))[start:]]
+        return self._deliver(rows, [len(row) for row in rows], view=view)
+
+    def evaluation_edges(self) -> list[int]:
+        """Return where this process's batches of an evaluation begin in the split, and where the last ends."""
         n = len(self.split)
         low, high = (rank * n // self._world for rank in (self._rank, self._rank + 1))
         largest = -(-n // self._world)
         count = -(-largest // self.batch_size)  # the same for all processes, which meet after each batch
-        edges = [low + i * (high - low) // count for i in range(count + 1)]
-        rows = [torch.arange(a, b) for a, b in pairwise(edges)]
-        return self._deliver(rows, [len(row) for row in rows])
+        return [low + i * (high - low) // count for i in range(count + 1)]
 
     def close(self) -> None:
         """End the processes that decode; a later pass starts new ones."""
         if self._stream is not None:
             self._stream.close()
 
-    def _deliver(self, rows: Sequence[Tensor], totals: Sequence[int], counts: Sequence[Tensor] = ()) -> Iterator[Batch]:
-        pictures = self._resident(rows) if self._stream is None else self._streamed(self._stream, rows)
+    def _deliver(
+        self,
+        rows: Sequence[Tensor],
+        totals: Sequence[int],
+        counts: Sequence[Tensor] = (),
+        view: tuple[int, int] | None = None,
+    ) -> Iterator[Batch]:
+        draws = None if view is None else self._draws(rows, counts, view)
+        pictures = self._resident(rows) if self._stream is None else self._streamed(self._stream, rows, draws)
         for number, (row, total) in enumerate(zip(rows, totals, strict=True)):
             began = time.perf_counter()
             images = next(pictures)
@@ -128,12 +143,17 @@ class Loader:
                 samples = samples + counts[number].to(self.device) * REPEAT
             yield Batch(images, self._labels[place], samples, total, time.perf_counter() - began)
 
+    def _draws(self, rows: Sequence[Tensor], counts: Sequence[Tensor], view: tuple[int, int]) -> list[Draws]:
+        samples = torch.from_numpy(self.split.samples)
+        again = counts or [torch.zeros_like(row) for row in rows]
+        return [Draws(*view, samples[row] + count * REPEAT) for row, count in zip(rows, again, strict=True)]
+
     def _resident(self, rows: Sequence[Tensor]) -> Iterator[Tensor]:
         for row in rows:
             yield self._pixels.index_select(0, row.to(self._pixels.device)).to(self.device)
 
-    def _streamed(self, stream: Stream, rows: Sequence[Tensor]) -> Iterator[Tensor]:
-        for images, wrong in stream.batches([self.split.samples[row.numpy()] for row in rows]):
+    def _streamed(self, stream: Stream, rows: Sequence[Tensor], draws: Sequence[Draws] | None) -> Iterator[Tensor]:
+        for images, wrong in stream.batches([self.split.samples[row.numpy()] for row in rows], draws):
             refuse(wrong)
             yield images.to(self.device, non_blocking=True)
 

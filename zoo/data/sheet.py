@@ -15,11 +15,14 @@ from torch import Tensor
 
 from zoo.data.augment import Preprocess
 from zoo.data.dataset import Dataset, Split
+from zoo.data.sources import FileImages
+from zoo.data.streaming import decode_cropped
 from zoo.training.randomness import Draws
 
 Pixels = NDArray[np.uint8]
-Change = Callable[[Tensor, Tensor], Sequence[Tensor]]  # of images and the positions of their samples
+Change = Callable[[Split], Sequence[Tensor]]  # the views of all images of a split
 
+MEASURED = 1000  # image files whose mean is the colour that erasing fills with: a run measures more
 CELL = 112  # pixels that the longer side of an image fills at least
 STRIPE = 28  # pixels that a signal is high
 GAP, MARGIN, HEADER, LETTER = 6, 12, 26, 14
@@ -42,8 +45,9 @@ def rows(dataset: Dataset, preprocess: Preprocess, *, seed: int, samples: int, v
     View n is what training with this seed sees in epoch n. Raises DataError for an augmentation that does not fit the data.
     """
 
-    def augmented(images: Tensor, positions: Tensor) -> list[Tensor]:
-        return [preprocess.augment(images, Draws(seed, epoch, positions)) for epoch in range(views)]
+    def augmented(split: Split) -> list[Tensor]:
+        each = [Draws(seed, epoch, torch.from_numpy(split.samples)) for epoch in range(views)]
+        return [preprocess.augment(_loaded(split, dataset, preprocess, draws), draws) for draws in each]
 
     return rows_with(dataset, augmented, samples=samples)
 
@@ -52,7 +56,7 @@ def rows_with(dataset: Dataset, change: Change, *, samples: int) -> list[Row]:
     """Return so many images of train, the classes in turn, and as their views what `change` makes of them."""
     split = _first_of_each_class(dataset.splits["train"], samples)
     whole = split.pixels(dataset.size, 0)
-    changed = [view.numpy() for view in change(torch.from_numpy(whole), torch.from_numpy(split.samples))]
+    changed = [view.numpy() for view in change(split)]
     names = [dataset.classes[label] for label in split.labels]
     return [
         Row(name, _visible(one, one), [_visible(view[index], one) for view in changed])
@@ -82,6 +86,14 @@ def draw(rows: Sequence[Row], titles: Sequence[str] | None = None) -> bytes:
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
+
+
+def _loaded(split: Split, dataset: Dataset, preprocess: Preprocess, draws: Draws) -> Tensor:
+    """Return the images as training gets them: cropped, where that is done as files are decoded."""
+    crop = dataset.crop(preprocess.augmentation)
+    if crop is None or not isinstance(split.images, FileImages):
+        return torch.from_numpy(split.pixels(dataset.size, 0))
+    return torch.from_numpy(decode_cropped(split.images, split.samples, dataset.size, crop, draws))
 
 
 def _first_of_each_class(split: Split, count: int) -> Split:

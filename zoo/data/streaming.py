@@ -8,6 +8,8 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
+from itertools import repeat
 from typing import Any, Literal
 
 import numpy as np
@@ -16,11 +18,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from zoo.data.images import decode
+from zoo.augmentation import ResizedCrop
+from zoo.data import crops
+from zoo.data.images import Window, decode
 from zoo.data.sources import FileImages
 from zoo.errors import DataError, ImageError
+from zoo.training.randomness import Draws
 
 Positions = NDArray[np.int64]
+Item = tuple[int, list[float] | None]  # a position, and the draws of its crop
 Workers = int | Literal["auto"]
 
 FEW = 256  # files that one process decodes in about the time in which others start
@@ -37,12 +43,25 @@ def count_workers(workers: Workers, files: int) -> int:
 
 
 class Stream:
-    """Batches of decoded files; worker processes live until `close`."""
+    """Batches of decoded files; worker processes live until `close`.
 
-    def __init__(self, images: FileImages, size: tuple[int, int], *, workers: int, pin_memory: bool = False) -> None:
+    With `crop`, rows that come with draws are random rectangles of the originals: the law of `crops.boxes`, and the draws that
+    the same crop of arrays has.
+    """
+
+    def __init__(
+        self,
+        images: FileImages,
+        size: tuple[int, int],
+        *,
+        workers: int,
+        pin_memory: bool = False,
+        crop: ResizedCrop | None = None,
+    ) -> None:
+        self._crops = crop is not None
         self._rows = _Rows()
         self._arguments: dict[str, Any] = {
-            "dataset": _Files(images, size),
+            "dataset": _Files(images, size, crop),
             "batch_sampler": self._rows,
             "num_workers": workers,
             "collate_fn": _collate,
@@ -54,12 +73,14 @@ class Stream:
         }
         self._loader: DataLoader[Any] | None = None
 
-    def batches(self, rows: Sequence[Positions]) -> Iterator[tuple[Tensor, list[str]]]:
+    def batches(
+        self, rows: Sequence[Positions], draws: Sequence[Draws] | None = None
+    ) -> Iterator[tuple[Tensor, list[str]]]:
         """Yield for each row of positions uint8 `(b, C, H, W)`, and what is wrong with files that do not decode.
 
-        Raises DataError when a worker process ends.
+        `draws` are those of the crops, for each row. Raises DataError when a worker process ends.
         """
-        self._rows.rows = rows
+        self._rows.rows, self._rows.draws = rows, draws if self._crops else None
         with _started_quietly():
             if self._loader is None:
                 self._loader = DataLoader(**self._arguments)
@@ -94,6 +115,15 @@ def _abandon(iterator: Any) -> None:
         worker.kill()
         worker.join()
     torch._C._remove_worker_pids(id(iterator))
+
+
+def decode_cropped(
+    images: FileImages, positions: Positions, size: tuple[int, int], crop: ResizedCrop, draws: Draws
+) -> NDArray[np.uint8]:
+    """Return uint8 `(n, C, H, W)`, a crop of each of a few files. Raises what `decode_all` raises."""
+    ((batch, wrong),) = Stream(images, size, workers=0, crop=crop).batches([positions], [draws])
+    refuse(wrong)
+    return np.asarray(batch.numpy(), dtype=np.uint8)
 
 
 def decode_all(images: FileImages, positions: Positions, size: tuple[int, int], workers: Workers) -> NDArray[np.uint8]:
@@ -137,16 +167,30 @@ def refuse(problems: Sequence[str]) -> None:
 class _Files(Dataset[Any]):
     """What a worker process receives; it must pickle, because some systems spawn."""
 
-    def __init__(self, images: FileImages, size: tuple[int, int]) -> None:
+    def __init__(self, images: FileImages, size: tuple[int, int], crop: ResizedCrop | None = None) -> None:
         self.images = images
         self.size = size
+        self.crop = crop
 
-    def __getitem__(self, position: int) -> NDArray[np.uint8] | str:
+    def __getitem__(self, item: Item) -> NDArray[np.uint8] | str:
+        position, drawn = item
+        window = None if self.crop is None or drawn is None else _window(self.crop, drawn)
         try:
             path = self.images.root / self.images.paths[position]
-            return decode(path, channels=self.images.channels, size=self.size)
+            return decode(path, channels=self.images.channels, size=self.size, window=window)
         except ImageError as error:
             return error.problem
+
+
+def _window(crop: ResizedCrop, drawn: list[float]) -> Window:
+    u = torch.tensor([drawn])
+
+    @cache  # it is asked for the scale to decode at, and for the box in what is decoded
+    def window(height: int, width: int) -> list[float]:
+        box: list[float] = crops.boxes(u, (height, width), crop.scale, crop.ratio)[0].tolist()
+        return box
+
+    return window
 
 
 def _collate(items: list[NDArray[np.uint8] | str]) -> tuple[Tensor, list[str]]:
@@ -155,17 +199,24 @@ def _collate(items: list[NDArray[np.uint8] | str]) -> tuple[Tensor, list[str]]:
     return torch.from_numpy(np.stack(good)) if good else torch.empty(0, dtype=torch.uint8), wrong
 
 
-class _Rows(Sampler[list[int]]):
+class _Rows(Sampler[list[Item]]):
     """The batch sampler: it stays in the parent process, and each pass has its own rows."""
 
     def __init__(self) -> None:
         self.rows: Sequence[Positions] = ()
+        self.draws: Sequence[Draws] | None = None
 
-    def __iter__(self) -> Iterator[list[int]]:
-        return iter([row.tolist() for row in self.rows])
+    def __iter__(self) -> Iterator[list[Item]]:
+        return map(_items, self.rows, repeat(None) if self.draws is None else self.draws)
 
     def __len__(self) -> int:
         return len(self.rows)
+
+
+def _items(row: Positions, draws: Draws | None) -> list[Item]:
+    if draws is None:
+        return [(position, None) for position in row.tolist()]
+    return list(zip(row.tolist(), draws.uniform(crops.STREAM, crops.COLUMNS).tolist(), strict=True))
 
 
 def _start_worker(_: int) -> None:

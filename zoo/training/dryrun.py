@@ -54,9 +54,10 @@ def dry_run(recipe: Recipe, *, device: str = "auto") -> DryRun:
     """
     streamed = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, memory_limit=0, workers=0))
     x = build(streamed, device=device)
+    decodes = not x.dataset.fits(recipe.data.memory_limit) or x.dataset.crop(recipe.augmentation) is not None
     with repeatable(recipe.training, recipe.training.threads or torch.get_num_threads()):
         progress = Progress(x.device)
-        seconds = _train(x, progress, decodes=not x.dataset.fits(recipe.data.memory_limit))
+        seconds = _train(x, progress, decodes=decodes)
         evaluation = _evaluate(x)
         loss = float(progress.loss) / progress.seen
         size = _save_and_restore(x, progress)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from zoo.augmentation import ResizedCrop
 from zoo.bases import Context
 from zoo.components import ArchitectureSpec, OptimizerSpec
 from zoo.data.augment import Preprocess
@@ -154,8 +155,11 @@ def total_steps(recipe: Recipe, steps_per_epoch: int) -> int:
     return training.steps or (training.epochs or DEFAULT_EPOCHS) * steps_per_epoch
 
 
-def prepare_data(recipe: Recipe) -> Dataset:
-    """Return the recipe's data with splits cut and sizes chosen; with weights, of the size and normalisation that these are for."""
+def prepare_data(recipe: Recipe, *, measured: int | None = None) -> Dataset:
+    """Return the recipe's data with splits cut and sizes chosen; with weights, of the size and normalisation that these are for.
+
+    `measured` as in `prepare`.
+    """
     spec = recipe.architecture.spec
     assert isinstance(spec, ArchitectureSpec)
     facts = spec.facts(recipe.architecture.params)
@@ -167,6 +171,7 @@ def prepare_data(recipe: Recipe) -> Dataset:
         preferred_size=facts.preferred_size if published is None else published.image_size,
         architecture=recipe.architecture.name,
         statistics=None if published is None else (published.mean, published.std),
+        measured=measured,
     )
 
 
@@ -194,14 +199,10 @@ def build(
     frozen = None if recipe.freeze is None else Frozen(model, recipe.freeze, recipe.architecture.name)
     if frozen is not None and recipe.weights is None:
         notes.append("what is frozen keeps its random weights, because the recipe names none (weights)")
-    train, validation = (
-        loader(dataset, split, recipe, place, world, size)
-        for split, size in (
-            ("train", recipe.training.batch_size),
-            ("validation", recipe.training.evaluation_batch_size),
-        )
-    )
-    preprocess = Preprocess(dataset.mean, dataset.std, recipe.augmentation, device=place)
+    crop = dataset.crop(recipe.augmentation)
+    train = loader(dataset, "train", recipe, place, world, recipe.training.batch_size, crop)
+    validation = loader(dataset, "validation", recipe, place, world, recipe.training.evaluation_batch_size)
+    preprocess = Preprocess(dataset.mean, dataset.std, recipe.augmentation, device=place, cropped=crop is not None)
     images = Inputs(dataset, preprocess, train, validation)
     regularizers = Regularizers(recipe.regularizers, _context(recipe, model, images))
     return Experiment(
@@ -254,7 +255,15 @@ def _context(recipe: Recipe, model: nn.Module, images: Inputs) -> Context:
     )
 
 
-def loader(dataset: Dataset, split: str, recipe: Recipe, device: torch.device, world: World, batch_size: int) -> Loader:
+def loader(
+    dataset: Dataset,
+    split: str,
+    recipe: Recipe,
+    device: torch.device,
+    world: World,
+    batch_size: int,
+    crop: ResizedCrop | None = None,
+) -> Loader:
     """Return the loader of one split."""
     return Loader(
         dataset,
@@ -263,6 +272,7 @@ def loader(dataset: Dataset, split: str, recipe: Recipe, device: torch.device, w
         batch_size=batch_size,
         workers=recipe.data.workers,
         memory_limit=recipe.data.memory_limit,
+        crop=crop,
         rank=world.rank,
         world=world.size,
     )

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import os
 from collections.abc import Generator, Iterator
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from zoo import storage
@@ -24,8 +19,8 @@ from zoo.data.augment import Preprocess
 from zoo.data.dataset import Dataset
 from zoo.data.ids import content_digests
 from zoo.data.loader import Batch, Loader
-from zoo.errors import ZooError
 from zoo.recipe import Freeze, Recipe, plain
+from zoo.training import kept
 from zoo.training.distributed import World
 from zoo.training.events import Evaluating
 from zoo.training.randomness import Draws
@@ -89,7 +84,8 @@ class Embedder:
     """Computes embeddings of splits, or finds them where an earlier run has left them.
 
     They are kept in a file named by a digest of everything that they depend on: the frozen weights, the architecture, the
-    transform, the precision, and the contents of the images.
+    transform, the precision, and the contents of the images. They are read from there batch by batch, and what a stopped run has
+    computed is there already.
     """
 
     recipe: Recipe
@@ -98,15 +94,17 @@ class Embedder:
     device: torch.device
     precision: str
     world: World
+    used: set[Path] = field(default_factory=set)
 
     def inputs(self) -> Generator[Evaluating, None, Inputs]:
         """Yield progress and return embeddings in place of images."""
         assert self.recipe.freeze is not None
         views: list[int | None] = list(range(self.recipe.freeze.views)) or [None]
         train = []
+        contents = yield from self._contents("train")
         for view in views:
-            train.append((yield from self._dataset("train", view)))
-        validation = yield from self._dataset("validation", None)
+            train.append((yield from self._dataset("train", view, contents)))
+        validation = yield from self._dataset("validation", None, (yield from self._contents("validation")))
         loaders = [self._loader(dataset, "train", self.recipe.training.batch_size) for dataset in train]
         return Inputs(
             dataset=validation,
@@ -121,44 +119,71 @@ class Embedder:
             memory_limit=self.recipe.data.memory_limit, rank=self.world.rank, world=self.world.size,
         )  # fmt: skip
 
-    def _dataset(self, split: str, view: int | None) -> Generator[Evaluating, None, Dataset]:
+    def _contents(self, split: str) -> Generator[Evaluating, None, list[str]]:
+        part = self.images.dataset.splits[split]
+        digests = content_digests(part)
+        while True:
+            try:
+                done = next(digests)
+            except StopIteration as end:
+                found: list[str] = end.value
+                return found
+            if self.world.size == 1:  # after each event processes meet, and others may have less to read
+                yield Evaluating(split=f"files of {split}", done=done, total=len(part))
+
+    def _dataset(self, split: str, view: int | None, contents: list[str]) -> Generator[Evaluating, None, Dataset]:
         data = self.images.dataset
-        embeddings = yield from self._found(split, view)
+        embeddings = yield from self._found(split, view, contents)
         width = embeddings.shape[1]
         held = replace(data.splits[split], _pixels=embeddings[:, :, None, None])
         return replace(data, splits={split: held}, channels=width, size=(1, 1), mean=(0.0,) * width, std=(1.0,) * width)
 
-    def _found(self, split: str, view: int | None) -> Generator[Evaluating, None, NDArray[np.float32]]:
-        path = folder() / f"{self._key(split, view)}.npy"
-        kept = _kept(path)
-        if self.world.max(int(kept is None), self.device) == 0 and kept is not None:  # all processes decide alike
-            return kept
-        computed = yield from self._computed(split, view)
+    def _found(self, split: str, view: int | None, contents: list[str]) -> Generator[Evaluating, None, kept.Array]:
+        path = storage.cache_folder("embeddings") / f"{self._key(split, view, contents)}.npy"
+        self.used.add(path)
+        found = kept.load(path)
+        if self.world.max(int(found is None), self.device) == 0 and found is not None:  # all processes decide alike
+            return found
+        with kept.Rows(path if self.world.size == 1 else None, len(contents)) as rows:
+            yield from self._compute(rows, split, view)
+            computed = rows.finish()
+        if self.world.size > 1:
+            computed = self._gathered(path, torch.from_numpy(computed))
         if self.world.leads:
-            _keep(path, computed)
+            kept.drop(path.parent, KEPT, self.used)
         return computed
 
+    def _gathered(self, path: Path, mine: Tensor) -> kept.Array:
+        """Return the rows of all processes, which the leader keeps."""
+        # Processes exchange tensors on their devices.
+        whole: kept.Array = self.world.gather(mine.to(self.device)).cpu().numpy()
+        with kept.Rows(path if self.world.leads else None, len(whole)) as rows:
+            rows.resume([0])
+            rows.add(whole)
+            return rows.finish()
+
     @torch.inference_mode()
-    def _computed(self, split: str, view: int | None) -> Generator[Evaluating, None, NDArray[np.float32]]:
+    def _compute(self, rows: kept.Rows, split: str, view: int | None) -> Generator[Evaluating]:
         model: Any = self.model.eval()
         loader, preprocess = (self.images.train if split == "train" else self.images.validation), self.images.preprocess
+        assert isinstance(loader, Loader)
         label = f"embeddings of {split}" if view is None else f"embeddings of {split}, view {view + 1}"
-        rows: list[Tensor] = []
-        done, total = 0, len(loader.split)
-        for batch in loader.evaluation():
-            draws = Draws(self.recipe.training.seed, view or 0, batch.samples)
+        edges = loader.evaluation_edges()
+        start, seed, total = (
+            rows.resume([edge - edges[0] for edge in edges]),
+            self.recipe.training.seed,
+            len(loader.split),
+        )
+        done = min(total, rows.done * self.world.size)
+        for batch in loader.evaluation(None if view is None else (seed, view), start):
+            draws = Draws(seed, view or 0, batch.samples)
             pixels = preprocess.evaluate(batch.images) if view is None else preprocess.train(batch.images, draws)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-                rows.append(model.forward_head(model.forward_features(pixels), pre_logits=True).float().cpu())
+                embeddings = model.forward_head(model.forward_features(pixels), pre_logits=True)
+            rows.add(embeddings.float().cpu().numpy())
             done = min(total, done + len(batch.samples) * self.world.size)
             yield Evaluating(split=label, done=done, total=total)
         loader.close()
-        mine = torch.cat(rows)
-        # Processes exchange tensors on their devices; alone, embeddings stay in the host's memory.
-        gathered: NDArray[np.float32] = (
-            mine if self.world.size == 1 else self.world.gather(mine.to(self.device)).cpu()
-        ).numpy()
-        return gathered
 
     @torch.inference_mode()
     def _probe(self) -> str:
@@ -170,7 +195,7 @@ class Embedder:
         embedding = model.forward_head(model.forward_features(pixels), pre_logits=True).float().cpu()
         return hashlib.blake2b(np.round(embedding.numpy(), 3).tobytes(), digest_size=16).hexdigest()
 
-    def _key(self, split: str, view: int | None) -> str:
+    def _key(self, split: str, view: int | None, contents: list[str]) -> str:
         data = self.images.dataset
         described = {
             "architecture": [self.recipe.architecture.name, plain(self.recipe.architecture.params)],
@@ -181,7 +206,7 @@ class Embedder:
             "normalization": [data.mean, data.std],
             "view": None if view is None else [self.recipe.training.seed, view, plain(self.recipe.augmentation)],
             "precision": [self.precision, self.device.type, torch.__version__],
-            "images": content_digests(data.splits[split]),
+            "images": contents,
         }
         return hashlib.blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=16).hexdigest()
 
@@ -189,38 +214,6 @@ class Embedder:
 def _provenance(recipe: Recipe) -> list[str]:
     source = recipe.architecture.provenance
     return [source.plugin, source.distribution, source.version]
-
-
-def folder() -> Path:
-    """Return where embeddings are kept: `ZOO_CACHE`, or the user's cache folder."""
-    return Path(os.environ.get("ZOO_CACHE") or platformdirs.user_cache_path("zoo")) / "embeddings"
-
-
-def _kept(path: Path) -> NDArray[np.float32] | None:
-    try:
-        kept: NDArray[np.float32] = np.load(path, mmap_mode="c", allow_pickle=False)
-        path.touch()  # used now
-    except (OSError, ValueError):  # there is none, or it is damaged: it is computed anew
-        return None
-    return kept
-
-
-def _keep(path: Path, embeddings: NDArray[np.float32]) -> None:
-    """Write embeddings, where the disk takes them, and drop the ones used longest ago beyond what is kept."""
-    buffer = io.BytesIO()
-    np.save(buffer, embeddings, allow_pickle=False)
-    try:
-        storage.make_folder(path.parent)
-        storage.write_bytes(path, buffer.getvalue())
-    except ZooError:  # a cache is a convenience: the run goes on from memory
-        return
-    with suppress(OSError):  # another run may drop files at the same time
-        files = [(file.stat(), file) for file in path.parent.glob("*.npy")]
-        total = 0
-        for status, file in sorted(files, key=lambda found: -found[0].st_mtime):
-            total += status.st_size
-            if total > KEPT and file != path:
-                file.unlink(missing_ok=True)
 
 
 def _digest_of(model: nn.Module) -> str:

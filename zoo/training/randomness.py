@@ -43,9 +43,12 @@ def _key(seed: int, stream: str, epoch: int) -> int:
 
 def bits(seed: int, stream: str, epoch: int, samples: Tensor, k: int = 1) -> Tensor:
     """Return int64 `(n, k)` of 64 random bits for the int64 sample positions `(n,)`, on their device."""
-    counter = torch.arange(1, k + 1, device=samples.device, dtype=torch.int64) * _signed(_GAMMA)
+    return _bits(seed, stream, epoch, samples[:, None], torch.arange(k, device=samples.device))
+
+
+def _bits(seed: int, stream: str, epoch: int, samples: Tensor, columns: Tensor) -> Tensor:
     row = _mix(samples.to(torch.int64) * _signed(_GAMMA) + _key(seed, stream, epoch))
-    return _mix(row[:, None] + counter)
+    return _mix(row + (columns + 1) * _signed(_GAMMA))
 
 
 def uniform(seed: int, stream: str, epoch: int, samples: Tensor, k: int = 1) -> Tensor:
@@ -55,7 +58,15 @@ def uniform(seed: int, stream: str, epoch: int, samples: Tensor, k: int = 1) -> 
 
 def normal(seed: int, stream: str, epoch: int, samples: Tensor, k: int = 1) -> Tensor:
     """Return float32 `(n, k)` of standard normal draws (Box and Muller, 1958), within rounding the same on every device."""
-    words = bits(seed, stream, epoch, samples, k)
+    return _normal(bits(seed, stream, epoch, samples, k))
+
+
+def normal_at(seed: int, stream: str, epoch: int, samples: Tensor, columns: Tensor) -> Tensor:
+    """Return float32 `(n,)`: what `normal` has for each of these samples in its one of the columns, int64 `(n,)`."""
+    return _normal(_bits(seed, stream, epoch, samples, columns))
+
+
+def _normal(words: Tensor) -> Tensor:
     upper, lower = (part.to(torch.float32) * 2.0**-24 for part in (_shift(words, 40), words & ((1 << 24) - 1)))
     return torch.sqrt(-2 * torch.log1p(-upper)) * torch.cos(2 * math.pi * lower)  # 1 - upper is never 0
 
@@ -85,6 +96,10 @@ class Draws:
 
     def normal(self, name: str, k: int = 1) -> Tensor:
         return normal(self.seed, name, self.epoch, self.samples, k)
+
+    def normal_at(self, name: str, rows: Tensor, columns: Tensor) -> Tensor:
+        """Return float32 `(n,)`, the elements of `normal` in these rows and columns, int64 `(n,)`, without the others."""
+        return normal_at(self.seed, name, self.epoch, self.samples[rows], columns)
 
 
 @contextmanager
