@@ -13,6 +13,7 @@ from zoo.recipe import Recipe
 from zoo.registry import Registry
 
 if TYPE_CHECKING:
+    from zoo.augmentation import Arrangement
     from zoo.training.dryrun import DryRun
     from zoo.training.events import Event
     from zoo.training.lr_find import Sweep
@@ -103,17 +104,26 @@ def lr_find(
 
 
 def evaluate(
-    run: str | Path | Run, *, split: str = "test", data: str | None = None, device: str = "auto", tta: int = 0
+    run: str | Path | Run,
+    *,
+    split: str = "test",
+    data: str | None = None,
+    device: str = "auto",
+    tta: int = 0,
+    arrangement: Arrangement | None = None,
 ) -> dict[str, Any]:
     """Return the figures of a run's best weights on one split of its data, or of other data.
 
-    With `tta` the answers are means over each image and so many augmented views of it.
+    With `tta` the answers are means over each image and so many augmented views of it; with an `arrangement` pixels change
+    places in the test alone.
     """
     from zoo.evaluation import evaluate as evaluation
     from zoo.training.run import Run, find_run
 
     found = run if isinstance(run, Run) else find_run(run)
-    return evaluation.evaluate(found, catalog=catalog(), split=split, data=data, device=device, tta=tta)
+    return evaluation.evaluate(
+        found, catalog=catalog(), split=split, data=data, device=device, tta=tta, arrangement=arrangement
+    )
 
 
 def evaluate_corruptions(

@@ -12,6 +12,7 @@ from zoo.errors import ZooError
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0)]
+Arrangement = Literal["permute-pixels", "permute-rows", "permute-columns", "transpose", "translate"]
 PolicyName = Literal["trivial-augment", "rand-augment", "augmix"]
 
 # What each policy takes, with its defaults.

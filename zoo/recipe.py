@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from zoo.augmentation import Arrangement
 from zoo.augmentation import Augmentation as Augmentation
 from zoo.components import Component
 
@@ -53,6 +54,10 @@ class DataSettings(Block, frozen=True, kw_only=True):
     normalization: Annotated[
         Literal["auto"] | Normalization, Meta(description="auto: mean and std per channel measured on train")
     ] = "auto"
+    arrangement: Annotated[
+        Arrangement | None,
+        Meta(description="pixels change places before augmentation, in training and in every test alike"),
+    ] = None
     workers: Annotated[
         Literal["auto"] | Annotated[int, Meta(ge=0, le=256)], Meta(description="processes that decode image files")
     ] = "auto"

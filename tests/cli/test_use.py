@@ -113,7 +113,7 @@ def test_eval_under_corruptions_gives_accuracy_by_severity(home: Path, capsys: p
         (["--corruptions", "--corruption", "fgo"], "did you mean 'fog'?"),
         (["--corruptions", "--severity", "0"], "--severity"),
         (["--corruptions", "--limit", "1"], "limit 1 is too small for 2 classes"),
-        (["--corruptions", "--data", "photos"], "--corruptions goes with neither --data nor --tta"),
+        (["--corruptions", "--data", "photos"], "--corruptions goes with none of --data, --tta and --arrangement"),
         (["--limit", "9"], "try: zoo eval latest --corruptions --limit 9"),
         (["--corruption", "fog", "--severity", "2"], "zoo eval latest --corruptions --corruption fog --severity 2"),
     ],

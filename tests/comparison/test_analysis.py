@@ -8,7 +8,6 @@ import pytest
 
 from tests.comparison.conftest import LSTM, NET, TINY, Comparison, conducted, question
 from zoo.comparison.analysis import analyse
-from zoo.comparison.answers import predictions
 from zoo.comparison.compare import ANALYSIS
 from zoo.comparison.crossed import differences, interval
 from zoo.comparison.execute import Done
@@ -17,7 +16,7 @@ from zoo.evaluation.predictions import Predictions, Saved
 
 
 def right(done: Done) -> np.ndarray:
-    rows = Saved.load(predictions(done.run)).predictions
+    rows = Saved.load(done.run.predictions("test")).predictions
     return rows.logits.argmax(1) == rows.labels
 
 
@@ -99,7 +98,7 @@ def test_overlap_counts_every_sample_once(compared: Comparison) -> None:
 
 def test_runs_that_answered_other_samples_are_refused_with_the_fields(tmp_path: Path) -> None:
     found = conducted(tmp_path, question(seeds=1))
-    path = predictions(found.done[0].run)
+    path = found.done[0].run.predictions("test")
     saved = Saved.load(path)
     rows = saved.predictions
     labels = rows.labels.copy()
@@ -131,3 +130,16 @@ def test_missing_seeds_are_left_out_and_said(compared: Comparison) -> None:
     texts = [row["text"] for row in analysis["verdicts"]]
     assert any(text.startswith("Not all runs at 100 are finished: row-lstm-momentum") for text in texts)
     assert any("trained models only" in text for text in texts)
+
+
+def test_arrangements_are_learnt_anew_and_met_in_the_test_alone(tmp_path: Path) -> None:
+    values = ("null", "permute-columns")
+    found = conducted(tmp_path, question(recipes=(NET,), seeds=2, vary="data.arrangement", values=values))
+    (effect,) = found.analysis["effects"]
+    base = [each for each in found.done if each.cell.value == "null"]
+    only = [Saved.load(each.run.predictions("test-permute-columns")).predictions for each in base]
+    alone = np.mean([(rows.logits.argmax(1) == rows.labels).mean() for rows in only])
+    trained = np.mean([right(each).mean() for each in found.done if each.cell.value != "null"])
+    before = np.mean([right(each).mean() for each in base])
+    assert effect["test_time_only"]["estimate"] == pytest.approx(alone - before)
+    assert effect["difference"]["estimate"] == pytest.approx(trained - before)

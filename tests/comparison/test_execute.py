@@ -21,7 +21,7 @@ from zoo.training.run import Run
 def runs(folder: Path) -> Iterator[Progress]:
     plan = plans.read(folder)
     cells = list(plans.cells(plan, folder, zoo.catalog))
-    return execute(cells, folder / "runs", catalog=zoo.catalog, device="cpu", corruptions=plan.question.corruptions)
+    return execute(cells, folder / "runs", catalog=zoo.catalog, device="cpu")
 
 
 def test_every_run_of_the_plan_is_made_once(compared: Comparison) -> None:

@@ -124,7 +124,11 @@ def _augmented(recipe: Recipe, samples: int, views: int) -> Sheet:
 
     dataset = prepare_data(recipe, measured=sheet.MEASURED)
     preprocess = Preprocess(
-        dataset.mean, dataset.std, recipe.augmentation, cropped=dataset.crop(recipe.augmentation) is not None
+        dataset.mean,
+        dataset.std,
+        recipe.augmentation,
+        cropped=dataset.crop(recipe.augmentation) is not None,
+        arrangement=recipe.data.arrangement,
     )
     rows = sheet.rows(dataset, preprocess, seed=recipe.training.seed, samples=samples, views=views)
     return dataset, rows, None, {"views": views}

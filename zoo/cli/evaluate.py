@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import click
 
+from zoo.augmentation import Arrangement
 from zoo.cli.command import Command
 from zoo.cli.completion import complete_run
 from zoo.cli.workspace import Workspace
@@ -29,6 +30,11 @@ tta_option = click.option(
 @click.option("--split", default="test", show_default=True, metavar="NAME", help="train, validation or test.")
 @click.option("--data", metavar="PATH|SOURCE", help="Evaluate on this data instead of the run's own.")
 @tta_option
+@click.option(
+    "--arrangement",
+    type=click.Choice(get_args(Arrangement)),
+    help="Let pixels change places in the test alone, for a run that was trained without.",
+)
 @click.option("--corruptions", is_flag=True, help="Evaluate on corrupted images: 17 ways, five severities.")
 @click.option(
     "--corruption", "names", multiple=True, metavar="NAME", help="With --corruptions: this one only; may be repeated."
@@ -56,6 +62,7 @@ def evaluate(
     split: str,
     data: str | None,
     tta: int,
+    arrangement: Arrangement | None,
     corruptions: bool,
     names: tuple[str, ...],
     severities: tuple[int, ...],
@@ -72,7 +79,7 @@ def evaluate(
 
     options = [f"--corruption {name}" for name in names] + [f"--severity {severity}" for severity in severities]
     options += [] if limit is None else [f"--limit {limit}"]
-    _check(run, corruptions, options, other=data is not None or tta > 0)
+    _check(run, corruptions, options, other=data is not None or tta > 0 or arrangement is not None)
     with stdout_on_stderr():
         with working("loading the run …"):
             from zoo.evaluation.evaluate import evaluate as evaluate_split
@@ -84,7 +91,7 @@ def evaluate(
             if corruptions:
                 engine = partial(evaluate_corruptions, names=names, severities=severities, limit=limit)
             else:
-                engine = partial(evaluate_split, data=data, tta=tta)
+                engine = partial(evaluate_split, data=data, tta=tta, arrangement=arrangement)
             result = engine(find_run(run), catalog=workspace.catalog, split=split, device=device, progress=report.see)
     if as_json:
         print_json(result)
@@ -95,7 +102,7 @@ def evaluate(
 def _check(run: str, corruptions: bool, options: list[str], *, other: bool) -> None:
     if corruptions and other:
         raise ZooError(
-            "--corruptions goes with neither --data nor --tta: it corrupts the run's own data, and shows it once",
+            "--corruptions goes with none of --data, --tta and --arrangement: it corrupts the run's own data, and shows it once",
             hint=f"zoo eval {run} --corruptions",
         )
     if options and not corruptions:

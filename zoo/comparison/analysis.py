@@ -125,7 +125,7 @@ def _recipe(contestant: Contestant, table: Answers, level: float) -> Row:
 
 
 def _described(run: Run, saved: Saved) -> Row:
-    validation = run.path / "predictions" / "validation.npz"
+    validation = run.predictions("validation")
     temperature = fit_temperature(Saved.load(validation).predictions) if validation.exists() else None
     row = describe(saved.predictions, saved.classes, temperature)
     if calibrated := row.pop("calibrated", None):

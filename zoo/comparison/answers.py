@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -49,16 +48,11 @@ class Answers:
 
 def read(contestant: str, value: str | None, runs: Mapping[int, Run]) -> Answers:
     """Return the answers of a contestant's finished runs by seed. Raises DataError where a file of predictions is damaged."""
-    saved = [Saved.load(predictions(run)) for run in runs.values()]
+    saved = [Saved.load(run.predictions("test")) for run in runs.values()]
     tables = [_judged(each) for each in saved]
     guesses, losses = np.stack([table[0] for table in tables]), np.stack([table[1] for table in tables])
     right = guesses == saved[0].predictions.labels
     return Answers(contestant, value, tuple(runs), tuple(runs.values()), tuple(saved), guesses, right, losses)
-
-
-def predictions(run: Run) -> Path:
-    """Return where a run keeps its answers to test."""
-    return run.path / "predictions" / "test.npz"
 
 
 def _judged(saved: Saved) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -91,7 +85,7 @@ def require_one_protocol(runs: Sequence[Run], *, same_train: bool = True) -> Non
 
 def protocol(run: Run, same_train: bool = True) -> dict[str, Any]:
     """Return what runs must have in common to be compared."""
-    manifest, saved = run.manifest, Saved.load(predictions(run))
+    manifest, saved = run.manifest, Saved.load(run.predictions("test"))
     shared = {
         "classes": ", ".join(manifest["classes"]),
         "test samples": len(saved.ids),

@@ -79,9 +79,7 @@ def conduct(
     plan = plans.read(folder)
     cells = list(plans.cells(plan, folder, catalog))
     done: list[Done] = []
-    steps = execute(
-        cells, folder / plan.question.store, catalog=catalog, device=device, corruptions=plan.question.corruptions
-    )
+    steps = execute(cells, folder / plan.question.store, catalog=catalog, device=device)
     with contextlib.closing(steps):
         for event in steps:
             if isinstance(event, Done):

@@ -7,16 +7,15 @@ and the others take the next.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from zoo.comparison.plan import Cell, Corruptions
+from zoo.comparison.examine import examine, examined
+from zoo.comparison.plan import Cell
 from zoo.errors import ComponentError, NonFiniteError, RunLockedError
-from zoo.evaluation.predictions import Saved
-from zoo.evaluation.robustness import evaluate_corruptions, predictions
 from zoo.plugins import Catalog
-from zoo.training.events import Event, Noted
+from zoo.training.events import Event
 from zoo.training.run import Run
 from zoo.training.session import Session
 
@@ -52,9 +51,7 @@ class Waiting:
 Progress = Begun | Done | Waiting | Event
 
 
-def execute(
-    cells: Sequence[Cell], store: Path, *, catalog: Catalog, device: str, corruptions: Corruptions | None = None
-) -> Generator[Progress]:
+def execute(cells: Sequence[Cell], store: Path, *, catalog: Catalog, device: str) -> Generator[Progress]:
     """Bring every run of a plan to its end and yield what happens; a run that fails is told and does not end the others.
 
     Raises Interrupted after the step in progress.
@@ -64,7 +61,7 @@ def execute(
         taken: list[Cell] = []
         for cell in todo:
             try:
-                finished = yield from _finish(cell, store, catalog, device, corruptions, (done, len(cells)))
+                finished = yield from _finish(cell, store, catalog, device, (done, len(cells)))
             except RunLockedError:
                 taken.append(cell)
                 continue
@@ -78,14 +75,14 @@ def execute(
 
 
 def _finish(
-    cell: Cell, store: Path, catalog: Catalog, device: str, corruptions: Corruptions | None, count: tuple[int, int]
+    cell: Cell, store: Path, catalog: Catalog, device: str, count: tuple[int, int]
 ) -> Generator[Progress, None, Done]:
     """Bring one run to its end. Raises RunLockedError while another process has it."""
     folder = cell.folder(store)
     run, began = Run(folder), time.monotonic()
     if run.status == "failed":
         return Done(cell=cell, run=run, seconds=0.0, reason=run.reason)
-    if run.summary is not None and _tested(run, corruptions):
+    if run.summary is not None and examined(cell, run):
         return Done(cell=cell, run=run, seconds=0.0)
     if run.owner() is not None:
         raise RunLockedError(f"{folder} is in use")
@@ -93,7 +90,7 @@ def _finish(
     try:
         if run.summary is None:
             yield from _session(cell, folder, catalog, device).events()
-        yield from _corrupted(run, catalog, device, corruptions)
+        yield from examine(cell, run, catalog, device)
     except (NonFiniteError, ComponentError) as error:
         return Done(cell=cell, run=run, seconds=time.monotonic() - began, reason=error.problem)
     return Done(cell=cell, run=run, seconds=time.monotonic() - began)
@@ -103,23 +100,3 @@ def _session(cell: Cell, folder: Path, catalog: Catalog, device: str) -> Session
     if (folder / "manifest.json").exists():
         return Session.resume(folder, catalog=catalog, device=device)
     return Session.start(cell.recipe, catalog=catalog, run=folder, device=device)
-
-
-def _corrupted(run: Run, catalog: Catalog, device: str, corruptions: Corruptions | None) -> Iterator[Event]:
-    """Test a finished run under the corruptions that it has not been tested under."""
-    if corruptions is None or _tested(run, corruptions):
-        return
-    yield Noted(text=f"{run.path}: testing under corruptions")
-    evaluate_corruptions(
-        run, catalog=catalog, device=device, severities=corruptions.severities, limit=corruptions.limit
-    )
-
-
-def _tested(run: Run, corruptions: Corruptions | None) -> bool:
-    if corruptions is None:
-        return True
-    paths = [path for severities in predictions(run, corruptions.severities).values() for path in severities.values()]
-    if not all(path.exists() for path in paths):
-        return False
-    limit, samples = corruptions.limit, run.manifest["samples"]["test"]
-    return bool(len(Saved.load(paths[0]).ids) == min(limit or samples, samples))

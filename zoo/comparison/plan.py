@@ -7,11 +7,12 @@ import json
 from collections.abc import Iterator, Sequence
 from itertools import combinations, product
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 
 from zoo import storage
+from zoo.augmentation import Arrangement
 from zoo.comparison.families import smallest_by_permutation
 from zoo.comparison.paired import smallest_after_holm
 from zoo.components import ArchitectureSpec
@@ -24,6 +25,7 @@ from zoo.training.run import now
 
 PLAN, RECIPES = "plan.json", "recipes.yaml"
 CNN, RNN = "cnn", "rnn"
+ARRANGEMENT, NONE = "data.arrangement", "null"
 # What a run's figures do not depend on.
 _BESIDES = ("acquisition", "search", "target")
 
@@ -97,6 +99,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         """The values of the varied setting, or one None where none is varied."""
         return self.question.values or (None,)
 
+    def arrangements(self, value: str | None) -> tuple[Arrangement, ...]:
+        """Return the arrangements of pixels that models trained without one are tested under as well."""
+        varied = self.question.vary == ARRANGEMENT and value == NONE
+        return tuple(cast(Arrangement, other) for other in self.question.values if other != NONE) if varied else ()
+
     @property
     def families(self) -> dict[str, tuple[str, ...]]:
         """The contestants' names by family, in order."""
@@ -107,12 +114,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of a plan: a contestant, a value of the varied setting, a seed, and its recipe."""
+    """One run of a plan: a contestant, a value of the varied setting, a seed, its recipe, and what its model is tested on
+    besides test."""
 
     contestant: str
     value: str | None
     seed: int
     recipe: Recipe
+    corruptions: Corruptions | None = None
+    arrangements: tuple[Arrangement, ...] = ()
 
     def folder(self, store: Path) -> Path:
         """Return where the run is kept: under a name that no other recipe has, so that comparisons share runs."""
@@ -186,7 +196,14 @@ def cells(plan: Plan, folder: Path, catalog: Catalog) -> Iterator[Cell]:
     for seed, value, contestant in product(plan.seeds, plan.values, plan.contestants):
         settings = [f"training.seed={seed}"] + ([f"{plan.question.vary}={value}"] if value is not None else [])
         recipe = msgspec.structs.replace(registry.resolve(contestant.name, settings), notes=())
-        yield Cell(contestant=contestant.name, value=value, seed=seed, recipe=recipe)
+        yield Cell(
+            contestant=contestant.name,
+            value=value,
+            seed=seed,
+            recipe=recipe,
+            corruptions=plan.question.corruptions,
+            arrangements=plan.arrangements(value),
+        )
 
 
 def _smallest(plan: Plan) -> tuple[float, ...]:

@@ -15,6 +15,7 @@ from zoo.comparison.answers import Answers
 from zoo.comparison.crossed import Estimate, detectable, differences, equivalence, interval, mean_over
 from zoo.comparison.plan import Expectation, Plan
 from zoo.errors import StatisticsError
+from zoo.evaluation.predictions import Saved
 
 Row = dict[str, Any]
 ALPHA, POWER = 0.05, 0.8
@@ -145,10 +146,21 @@ def effects(plan: Plan, tables: Sequence[Answers]) -> list[Row]:
                         "value": value,
                         "against": first,
                         "difference": plain(found),
+                        "test_time_only": _test_time_only(plan, before, value, seeds),
                         "expected": _judged(found, expected.get((contestant.name, str(value)))),
                     }
                 )
     return rows
+
+
+def _test_time_only(plan: Plan, before: Answers, value: str | None, seeds: Sequence[int]) -> Row | None:
+    """Return the effect on models that were trained at the first value and meet the other in the test alone."""
+    if value not in plan.arrangements(before.value):
+        return None
+    rows = _rows(before, seeds)
+    tables = [Saved.load(before.runs[row].predictions(f"test-{value}")).predictions for row in rows]
+    right = np.stack([table.logits.argmax(axis=1) == table.labels for table in tables])
+    return plain(interval(differences(right, before.right[rows]), plan.question.level))
 
 
 def _judged(found: Estimate, expected: Expectation | None) -> Row | None:

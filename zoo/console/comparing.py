@@ -60,8 +60,8 @@ class ComparisonReport:
             case Waiting():
                 self._cell = None
                 self._print(Text(f"waiting for {event.left} runs that other processes train", "dim"))
-            case Noted() if "corruptions" in event.text:
-                self._epoch = "testing under corruptions"
+            case Noted() if event.text.startswith("testing"):
+                self._epoch = event.text
 
     def _finish(self, event: Done) -> None:
         self._done += 1

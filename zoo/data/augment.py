@@ -8,8 +8,9 @@ import msgspec
 import torch
 from torch import Tensor
 
-from zoo.augmentation import Augmentation
+from zoo.augmentation import Arrangement, Augmentation
 from zoo.data import color, erasing, geometry
+from zoo.data.arrangement import arrange
 from zoo.errors import DataError
 from zoo.training.randomness import Draws
 
@@ -17,7 +18,8 @@ from zoo.training.randomness import Draws
 class Preprocess:
     """Turns uint8 (scaled to [0, 1]) or float32 images `(B, C, H, W)` into normalised float32 on the same device.
 
-    `mean` and `std` have one value per channel. With `cropped`, the images that `train` gets are random rectangles of files
+    `mean` and `std` have one value per channel. With an `arrangement` pixels change places first, in `train` and in `evaluate`.
+    With `cropped`, the images that `train` gets are random rectangles of files
     already (`Loader`), and it leaves that part of the augmentation out.
     """
 
@@ -29,7 +31,14 @@ class Preprocess:
         *,
         device: torch.device | str = "cpu",
         cropped: bool = False,
+        arrangement: Arrangement | None = None,
     ) -> None:
+        if cropped and arrangement is not None:
+            raise DataError(
+                f"data.arrangement {arrangement} comes before augmentation, and random crops are cut as files are decoded",
+                hint="augmentation.random_resized_crop=null",
+            )
+        self.arrangement = arrangement
         self.augmentation = augmentation or Augmentation()
         self._batched = self.augmentation
         if cropped:
@@ -48,7 +57,7 @@ class Preprocess:
 
     def evaluate(self, images: Tensor) -> Tensor:
         """Return the images normalised."""
-        return self._normalize(images, _unit(images))
+        return self._normalize(self._arrange(images), _unit(images))
 
     def train(self, images: Tensor, draws: Draws) -> Tensor:
         """Return the images augmented and normalised, each sample by its own draws; raises what `augment` raises."""
@@ -57,11 +66,12 @@ class Preprocess:
     def augment(self, images: Tensor, draws: Draws) -> Tensor:
         """Return the images augmented, uint8 or float32 in the range that they came in.
 
-        They are moved, then changed by the policy, in colour, and by erasing. Raises DataError for a geometric change of
+        They are arranged, moved, then changed by the policy, in colour, and by erasing. Raises DataError for a geometric change of
         signals, which are one pixel high, and for a policy on arrays that are not 8-bit images.
         """
         unit, a = _unit(images), self._batched
         _check(a, images)
+        images = self._arrange(images)
         changed = geometry.move(images, a, draws) if a.geometric else images
         if a.chosen_policy is not None:
             from zoo.data import policies  # torchvision takes a second to import
@@ -69,6 +79,9 @@ class Preprocess:
             changed = policies.apply(a.chosen_policy, changed, draws)
         changed = color.jitter(changed, a, draws, bound=255 if unit == 255 else None)
         return self._erase(changed, draws, unit) if a.erasing else changed
+
+    def _arrange(self, images: Tensor) -> Tensor:
+        return images if self.arrangement is None else arrange(images, self.arrangement)
 
     def _erase(self, images: Tensor, draws: Draws, unit: int) -> Tensor:
         u = draws.uniform("augment/erasing", 1 + erasing.COLUMNS)

@@ -62,7 +62,11 @@ class Classifier:
         self.network = with_head(model, recipe).eval()
         normalization = manifest["normalization"]
         self.preprocess = Preprocess(
-            tuple(normalization["mean"]), tuple(normalization["std"]), recipe.augmentation, device=device
+            tuple(normalization["mean"]),
+            tuple(normalization["std"]),
+            recipe.augmentation,
+            device=device,
+            arrangement=recipe.data.arrangement,
         )
 
     def __repr__(self) -> str:

@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from zoo.augmentation import Arrangement
 from zoo.data.dataset import Dataset, prepare
 from zoo.data.ids import content_ids
 from zoo.data.loader import Loader
-from zoo.errors import DataError, UnknownNameError
+from zoo.errors import DataError, UnknownNameError, ZooError
 from zoo.evaluation import tta as augmented
 from zoo.evaluation.calibration import fit_temperature
 from zoo.evaluation.classifier import Classifier, load
@@ -34,6 +35,7 @@ def evaluate(
     device: str = "auto",
     data: str | None = None,
     tta: int = 0,
+    arrangement: Arrangement | None = None,
     progress: Callable[[Evaluating], None] | None = None,
 ) -> dict[str, Any]:
     """Return {run, split, samples} and all figures (see `zoo.evaluation.figures.describe`) of the best weights; the
@@ -41,12 +43,15 @@ def evaluate(
 
     `data` names other data, a path or a data source; where that has one split only, `split` is "all" of it. With `tta` the
     answers are the mean probabilities over each image and so many augmented views of it (see `zoo.evaluation.tta`), and {tta}
-    is in the result. Each use of test, and of other data, is written to the run's ledger. Raises UnknownNameError for a split that the data does not have,
-    DataError for classes that the run does not know, and where the run's own data has changed; ZooError for views by a run
-    that was trained without augmentation.
+    is in the result. With an `arrangement` (see `zoo.data.arrangement`) pixels change places in the test alone.
+
+    Each use of test, and of other data, is written to the run's ledger. Raises UnknownNameError for a split that the data does
+    not have, DataError for classes that the run does not know, and where the run's own data has changed; ZooError for views by
+    a run that was trained without augmentation, and for an arrangement of one that was trained with another.
     """
     classifier = load(run, device=device, catalog=catalog)
     augmented.check(classifier.preprocess, tta)
+    _rearrange(classifier, arrangement)
     recipe, source = classifier.recipe, split
     if data is None:
         dataset = own_data(classifier, split)
@@ -57,29 +62,47 @@ def evaluate(
             split, source = "all", "train"
         _check_split(dataset, source)
     if split == "test" or data is not None:  # before it is read, so that no use goes unrecorded
-        run.record_access(split, _command(data, tta), len(dataset.splits[source]))
+        run.record_access(split, _command(data, tta, arrangement), len(dataset.splits[source]))
     predictions = drive(_predict(classifier, recipe, dataset, source, tta), progress)
     if data is None:
-        make_folder(run.path / "predictions")
-        name = f"{split}-tta{tta}" if tta else split
-        predictions.save(run.path / "predictions" / f"{name}.npz", content_ids(dataset.splits[source]), dataset.classes)
+        path = run.predictions(_name(split, tta, arrangement))
+        make_folder(path.parent)
+        predictions.save(path, content_ids(dataset.splits[source]), dataset.classes)
     return {
         "run": str(run.path),
         "split": split,
         "samples": len(predictions),
         **({"tta": tta} if tta else {}),
+        **({"arrangement": arrangement} if arrangement else {}),
         **describe(predictions, dataset.classes, _temperature(run)),
     }
 
 
 def _temperature(run: Run) -> float | None:
     """Return the temperature that fits the run's answers on validation, where they were kept."""
-    path = run.path / "predictions" / "validation.npz"
+    path = run.predictions("validation")
     return fit_temperature(Saved.load(path).predictions) if path.exists() else None
 
 
-def _command(data: str | None, tta: int) -> str:
-    return "zoo eval" + (f" --data {data}" if data else "") + (f" --tta {tta}" if tta else "")
+def _name(split: str, tta: int, arrangement: str | None) -> str:
+    return "-".join(filter(None, [split, f"tta{tta}" if tta else "", arrangement]))
+
+
+def _rearrange(classifier: Classifier, arrangement: Arrangement | None) -> None:
+    if arrangement is None:
+        return
+    if classifier.preprocess.arrangement is not None:
+        raise ZooError(
+            f"{classifier.run.path} was trained with data.arrangement {classifier.preprocess.arrangement} already",
+            possible="an arrangement of the test alone, for a run that was trained without one",
+            hint="leave --arrangement out",
+        )
+    classifier.preprocess.arrangement = arrangement
+
+
+def _command(data: str | None, tta: int, arrangement: str | None) -> str:
+    options = {"data": data, "tta": tta, "arrangement": arrangement}
+    return " ".join(["zoo eval", *(f"--{name} {value}" for name, value in options.items() if value)])
 
 
 def own_data(classifier: Classifier, split: str) -> Dataset:

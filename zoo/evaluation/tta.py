@@ -14,9 +14,10 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import Tensor, nn
 
+from zoo.data.arrangement import keys
 from zoo.data.augment import Preprocess
 from zoo.errors import ZooError
-from zoo.training.randomness import Draws, bits
+from zoo.training.randomness import Draws
 
 
 def check(preprocess: Preprocess, views: int) -> None:
@@ -58,14 +59,3 @@ def _views(preprocess: Preprocess, images: Tensor, views: int) -> Iterator[Tenso
     for view in range(1, views + 1):
         # Epochs of training are not negative.
         yield preprocess.train(images, Draws(0, -view, samples))
-
-
-def keys(images: Tensor) -> Tensor:
-    """Return int64 `(B,)`, a hash of the pixels of each image `(B, C, H, W)`, uint8 or float32."""
-    whole = images.contiguous().flatten(1)
-    place = torch.arange(whole.shape[1], device=images.device)
-    # Odd, so that a change of any one pixel changes the sum.
-    weights = bits(0, "tta", 0, place)[:, 0] | 1
-    integers = whole.view(torch.int32) if whole.dtype == torch.float32 else whole
-    # A few at a time: the products are eight times as large as 8-bit images.
-    return torch.cat([(part.long() * weights).sum(1) for part in integers.split(16)])

@@ -202,7 +202,14 @@ def build(
     crop = dataset.crop(recipe.augmentation)
     train = loader(dataset, "train", recipe, place, world, recipe.training.batch_size, crop)
     validation = loader(dataset, "validation", recipe, place, world, recipe.training.evaluation_batch_size)
-    preprocess = Preprocess(dataset.mean, dataset.std, recipe.augmentation, device=place, cropped=crop is not None)
+    preprocess = Preprocess(
+        dataset.mean,
+        dataset.std,
+        recipe.augmentation,
+        device=place,
+        cropped=crop is not None,
+        arrangement=recipe.data.arrangement,
+    )
     images = Inputs(dataset, preprocess, train, validation)
     regularizers = Regularizers(recipe.regularizers, _context(recipe, model, images))
     return Experiment(

@@ -203,6 +203,7 @@ class Embedder:
             "probe": self._probe(),
             "weights": _digest_of(self.model),
             "image": [data.channels, *data.size],
+            "arrangement": self.recipe.data.arrangement,
             "normalization": [data.mean, data.std],
             "view": None if view is None else [self.recipe.training.seed, view, plain(self.recipe.augmentation)],
             "precision": [self.precision, self.device.type, torch.__version__],

@@ -74,8 +74,8 @@ def evaluate_split(
     )
     batches.close()
     if x.world.leads:
-        storage.make_folder(run.path / "predictions")
+        storage.make_folder(run.predictions(split).parent)
         ids = content_ids(x.dataset.splits[split])
-        predictions.save(run.path / "predictions" / f"{split}.npz", ids, x.dataset.classes)
+        predictions.save(run.predictions(split), ids, x.dataset.classes)
     figures = summarize(predictions, x.dataset.classes)
     return {"samples": len(predictions), **{name: value for name, value in figures.items() if name != "classes"}}

@@ -92,6 +92,10 @@ class Run:
         """Why the last execution did not complete, as far as it left a word."""
         return str((self._json("status.json") or {}).get("reason", ""))
 
+    def predictions(self, name: str) -> Path:
+        """Return where the answers to a split are kept, or under `corruptions/…` to a corruption of test."""
+        return self.path / "predictions" / f"{name}.npz"
+
     def history(self) -> list[dict[str, Any]]:
         """Return the figures of each epoch, in order: epoch, step, `train/loss`, `validation/accuracy`, …"""
         path = self.path / "metrics.jsonl"
