@@ -14,6 +14,7 @@ import msgspec
 from zoo.comparison import overlap, verdicts
 from zoo.comparison.answers import Answers, read, require_one_protocol
 from zoo.comparison.crossed import accuracy, interval
+from zoo.comparison.ensembles import ensembles
 from zoo.comparison.execute import Done
 from zoo.comparison.plan import RECIPES, Contestant, Plan
 from zoo.comparison.robustness import robustness
@@ -96,6 +97,7 @@ def _condition(plan: Plan, value: str | None, tables: Sequence[Answers]) -> Row:
         "families": verdicts.families(plan, tables),
         "overlap": overlap.overlap(plan, tables),
         "robustness": robustness(plan, tables),
+        "ensembles": ensembles(plan, tables),
     }
 
 

@@ -45,6 +45,19 @@ class Answers:
     def classes(self) -> tuple[str, ...]:
         return self.saved[0].classes
 
+    def right_of(self, seed: int) -> NDArray[np.bool_]:
+        """Return which answers of one seed's model are right, `(items,)`."""
+        right: NDArray[np.bool_] = self.right[self.seeds.index(seed)]
+        return right
+
+    def right_on(self, seeds: Sequence[int]) -> NDArray[np.bool_]:
+        """Return which answers are right, a row for each of these seeds."""
+        return self.right[[self.seeds.index(seed) for seed in seeds]]
+
+    def losses_on(self, seeds: Sequence[int]) -> NDArray[np.float32]:
+        """Return the losses, a row for each of these seeds."""
+        return self.losses[[self.seeds.index(seed) for seed in seeds]]
+
 
 def read(contestant: str, value: str | None, runs: Mapping[int, Run]) -> Answers:
     """Return the answers of a contestant's finished runs by seed. Raises DataError where a file of predictions is damaged."""

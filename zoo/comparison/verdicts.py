@@ -36,10 +36,10 @@ def pairs(plan: Plan, tables: Sequence[Answers]) -> list[Row]:
 
 def _pair(plan: Plan, a: Answers, b: Answers) -> Row:
     seeds = sorted(set(a.seeds) & set(b.seeds))
-    right, other = a.right[_rows(a, seeds)], b.right[_rows(b, seeds)]
+    right, other = a.right_on(seeds), b.right_on(seeds)
     found = interval(differences(right, other), plan.question.level)
     primary = {(a.contestant, b.contestant), (b.contestant, a.contestant)} & set(plan.primary)
-    losses = a.losses[_rows(a, seeds)] - b.losses[_rows(b, seeds)]
+    losses = a.losses_on(seeds) - b.losses_on(seeds)
     return {
         "a": a.contestant,
         "b": b.contestant,
@@ -56,10 +56,6 @@ def _pair(plan: Plan, a: Answers, b: Answers) -> Row:
             for seed, *answers in zip(seeds, right, other, strict=True)
         ],
     }
-
-
-def _rows(table: Answers, seeds: Sequence[int]) -> list[int]:
-    return [table.seeds.index(seed) for seed in seeds]
 
 
 def _sign_flip(figures: Any) -> Row:
@@ -114,7 +110,7 @@ def _these(plan: Plan, ours: Sequence[Answers], theirs: Sequence[Answers]) -> Ro
     seeds = sorted(set.intersection(*(set(table.seeds) for table in (*ours, *theirs))))
     if not seeds:
         return None
-    first, second = (mean_over(table.right[_rows(table, seeds)] for table in tables) for tables in (ours, theirs))
+    first, second = (mean_over(table.right_on(seeds) for table in tables) for tables in (ours, theirs))
     found = interval(first - second, plan.question.level)
     return {
         **plain(found),
@@ -136,7 +132,7 @@ def effects(plan: Plan, tables: Sequence[Answers]) -> list[Row]:
             seeds = sorted(set(before.seeds) & set(after.seeds)) if before and after else []
             if before and after and seeds:
                 found = interval(
-                    differences(after.right[_rows(after, seeds)], before.right[_rows(before, seeds)]),
+                    differences(after.right_on(seeds), before.right_on(seeds)),
                     plan.question.level,
                 )
                 rows.append(
@@ -157,10 +153,10 @@ def _test_time_only(plan: Plan, before: Answers, value: str | None, seeds: Seque
     """Return the effect on models that were trained at the first value and meet the other in the test alone."""
     if value not in plan.arrangements(before.value):
         return None
-    rows = _rows(before, seeds)
-    tables = [Saved.load(before.runs[row].predictions(f"test-{value}")).predictions for row in rows]
+    runs = [before.runs[before.seeds.index(seed)] for seed in seeds]
+    tables = [Saved.load(run.predictions(f"test-{value}")).predictions for run in runs]
     right = np.stack([table.logits.argmax(axis=1) == table.labels for table in tables])
-    return plain(interval(differences(right, before.right[rows]), plan.question.level))
+    return plain(interval(differences(right, before.right_on(seeds)), plan.question.level))
 
 
 def _judged(found: Estimate, expected: Expectation | None) -> Row | None:
