@@ -179,7 +179,7 @@ def test_the_files_of_photos_are_read_once_and_their_pass_is_told(
         )  # fmt: skip
         return list(dict.fromkeys(event.split for event in build(recipe, device="cpu").begin_epoch(0)))
 
-    passes = ["files of train", "embeddings of train", "files of validation", "embeddings of validation"]
+    passes = ["digests of train", "embeddings of train", "digests of validation", "embeddings of validation"]
     assert told() == passes
     assert told() == []
     assert told("data.image_size=20") == [passes[1], passes[3]]

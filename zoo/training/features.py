@@ -129,7 +129,7 @@ class Embedder:
                 found: list[str] = end.value
                 return found
             if self.world.size == 1:  # after each event processes meet, and others may have less to read
-                yield Evaluating(split=f"files of {split}", done=done, total=len(part))
+                yield Evaluating(split=f"digests of {split}", done=done, total=len(part))
 
     def _dataset(self, split: str, view: int | None, contents: list[str]) -> Generator[Evaluating, None, Dataset]:
         data = self.images.dataset

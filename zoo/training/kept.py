@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from zoo import storage
 from zoo.errors import RunError, ZooError
 
-BLOCK = 16 * 2**20  # bytes that a stop may lose
+BLOCK, SECONDS = 16 * 2**20, 60.0  # bytes in memory, and time between two writes: what a crash may lose
 
 Array = NDArray[np.float32]
 
@@ -59,6 +60,7 @@ class Rows:
         self._path = path
         self._offset = self._width = 0
         self._waiting: list[Array] = []
+        self._written_at = time.monotonic()
 
     def __enter__(self) -> Rows:
         if self._path is not None:
@@ -82,7 +84,8 @@ class Rows:
     def add(self, rows: Array) -> None:
         """Take the next rows `(n, D)`."""
         self._waiting.append(rows)
-        if self._path is not None and sum(waiting.nbytes for waiting in self._waiting) >= BLOCK:
+        due = sum(rows.nbytes for rows in self._waiting) >= BLOCK or time.monotonic() - self._written_at > SECONDS
+        if self._path is not None and due:
             self._write()
 
     def finish(self) -> Array:
@@ -146,7 +149,7 @@ class Rows:
                 self._begin(rows.shape[1])
             storage.append_bytes(self._part, rows.tobytes())
             self._mark(self.done + len(rows))
-            self._waiting = []
+            self._waiting, self._written_at = [], time.monotonic()
         except ZooError:
             self._give_up()
 
