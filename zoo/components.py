@@ -89,7 +89,7 @@ class ArchitectureSpec(Spec, frozen=True, kw_only=True):
     that a `stem` parameter exists (`auto`: small below 64 px). A field that depends on parameters is None, and
     `describe="module:function"` answers `ArchitectureFacts` from the parameters; `pretrained="module:function"` answers
     `Pretrained`, or None where there are no published weights for them. `scales` names numbers among the parameters that
-    make the network larger, the one that is best changed first: by them a recipe is matched to a budget.
+    make the network larger, the main one first and the finest last: by them a recipe is matched to a budget.
     """
 
     kind = "architecture"
