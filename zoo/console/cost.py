@@ -33,17 +33,8 @@ def counted(rows: Sequence[Row]) -> Table:
 def measured(rows: Sequence[Row]) -> Table:
     """Return the table of milliseconds of a call, median and quartiles, images a second, processor time and memory."""
     batch = list(rows[0]["latency"])[-1]
-    table = plain_table(
-        "recipe",
-        "ms, 1 image",
-        f"ms, {batch} images",
-        "images/s",
-        "trained/s",
-        "CPU s/1000",
-        "trained",
-        "MiB",
-        "trained",
-    )
+    names = [f"{kind}{name}" for name in ("images/s", "CPU s/1000", "MiB") for kind in ("", "training ")]
+    table = plain_table("recipe", "ms, 1 image", f"ms, {batch} images", *names)
     for row in rows:
         pairs = [(row["images_per_second"], ",.0f", 1), (row["cpu_seconds_per_thousand"], ".3g", 1)]
         pairs.append((row["memory_bytes"], ",.1f", 2**20))

@@ -78,12 +78,12 @@ def measure_all(
 ) -> list[dict[str, Any]]:
     """Return, for each recipe, what `count` says of it and what was measured on the device.
 
-    `latency` has the quartiles, in seconds, of calls in evaluation mode on 1 and on 64 images, `training_step` those of
-    steps of the recipe: augmentation, forward, backward and optimizer on one batch. `images_per_second` and
-    `cpu_seconds_per_thousand`, of the process on images of batches, are of `training` and of `inference`; so is
-    `memory_bytes`, the most that tensors hold at a time: on cuda what torch counts there, elsewhere weights, gradients and the
-    optimizer's state with what a call allocates. Each sort of call is made 30 times or more, steps 10 times, and for `seconds` seconds.
-    Weights are random. Raises ZooError for settings that measure nothing, and whatever building raises.
+    `latency` has the quartiles, in seconds, of calls in evaluation mode on 1 and on 64 images; `training_step` those of
+    augmentation, forward, backward and the optimizer's step on one batch. `images_per_second`, `cpu_seconds_per_thousand`
+    images, of this process, and `memory_bytes`, the most that weights, gradients, the optimizer's state and what a call
+    allocates hold at a time, are of `training` and, on 64 images, of `inference`. Each sort of call is made 30 times or more,
+    steps 10 times, and until they take `seconds` or are 1000. Weights are random. Raises ZooError for settings that measure
+    nothing, and whatever building raises.
     """
     _check(recipes, threads, seconds)
     subjects = [Subject(recipe, device) for recipe in recipes]
@@ -197,13 +197,14 @@ def peak_bytes(x: Experiment, call: Call) -> int:
 
     What libraries take for themselves is not in it: on the CPU it is up to a third below the rise of a process's memory.
     """
-    if x.device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(x.device)
-        call()
-        return torch.cuda.max_memory_allocated(x.device)
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's library tells of itself on stderr
     x.optimizer.zero_grad(set_to_none=True)  # the profiler does not see what it did not see allocated go
     held = _held(x)
+    if x.device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(x.device)
+        others = torch.cuda.memory_allocated(x.device) - held  # the data, and the recipes measured beside it
+        call()
+        return torch.cuda.max_memory_allocated(x.device) - others
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's library tells of itself on stderr
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
         call()
     found: Any = profiler.profiler
