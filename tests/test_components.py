@@ -144,6 +144,12 @@ def test_a_regularizer_names_a_strength_that_it_has() -> None:
         RegularizerSpec(strength="rate", **fields)
 
 
+def test_an_architecture_names_scales_that_it_has() -> None:
+    assert architecture(params=Size, scales=("size",)).scales == ("size",)
+    with pytest.raises(ValueError, match="scales of 'net' must name its parameters, got depth instead"):
+        architecture(params=Size, scales=("size", "depth"))
+
+
 def test_a_strategy_needs_only_what_the_pass_can_compute() -> None:
     with pytest.raises(ValueError, match=r"needs of 'best' must be among logits, .*, got \['labels'\]"):
         AcquisitionSpec(name="best", factory="a:b", summary="asks", needs=frozenset({"logits", "labels"}))  # type: ignore[arg-type]

@@ -22,20 +22,10 @@ Need = Literal["logits", "log_probabilities", "mc_log_probabilities", "embedding
 WeightDecay = Literal["coupled", "decoupled"]
 
 # Engine settings of a recipe's `data` block; a source's own parameters may not take these names.
-DATA_SETTINGS = frozenset(
-    {
-        "name",
-        "image_size",
-        "classes",
-        "split_seed",
-        "validation_fraction",
-        "test_fraction",
-        "train_size",
-        "normalization",
-        "workers",
-        "memory_limit",
-    }
-)
+DATA_SETTINGS = frozenset({
+    "name", "image_size", "classes", "split_seed", "validation_fraction", "test_fraction", "train_size", "normalization",
+    "workers", "memory_limit",
+})  # fmt: skip
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
@@ -98,7 +88,8 @@ class ArchitectureSpec(Spec, frozen=True, kw_only=True):
     `embeddings` promises `forward_features`, `forward_head`, `classifier`, `embedding_size` and `stages`. `stem` says
     that a `stem` parameter exists (`auto`: small below 64 px). A field that depends on parameters is None, and
     `describe="module:function"` answers `ArchitectureFacts` from the parameters; `pretrained="module:function"` answers
-    `Pretrained`, or None where there are no published weights for them.
+    `Pretrained`, or None where there are no published weights for them. `scales` names numbers among the parameters that
+    make the network larger, the main one first and the finest last: by them a recipe is matched to a budget.
     """
 
     kind = "architecture"
@@ -109,6 +100,13 @@ class ArchitectureSpec(Spec, frozen=True, kw_only=True):
     stem: bool = False
     describe: str | None = None
     pretrained: str | None = None
+    scales: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        unknown = [name for name in self.scales if name not in self.params.__struct_fields__]
+        if unknown:
+            raise ValueError(f"scales of {self.name!r} must name its parameters, got {', '.join(unknown)} instead")
 
     def published(self, params: Params) -> Pretrained | None:
         """Return what is published for these parameters; imports the plugin's `pretrained` function where there is one."""

@@ -53,6 +53,14 @@ class EmbeddingClassifier(nn.Module):
         return [f"{child}.{i}" for i in range(len(module))] if isinstance(module, nn.ModuleList) else [child]
 
 
+def widened(sizes: Iterable[int], width: float) -> tuple[int, ...]:
+    """Return numbers of channels or units times a width multiplier, rounded and at least 1.
+
+    Howard et al., "MobileNets: efficient convolutional neural networks for mobile vision applications" (2017).
+    """
+    return tuple(max(1, round(size * width)) for size in sizes)
+
+
 def stem(in_channels: int, width: int) -> nn.Sequential:
     """Return a convolution 3×3 that keeps the size of the image, with batch norm and ReLU."""
     return nn.Sequential(nn.Conv2d(in_channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())

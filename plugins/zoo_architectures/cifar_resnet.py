@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.modules import DropPath, rising
-from zoo_architectures.base import PooledClassifier, stem
+from zoo_architectures.base import PooledClassifier, stem, widened
 from zoo_architectures.specs.residual import CifarResNet
 
 
@@ -20,12 +20,13 @@ class Block(nn.Module):
     Where maps are halved, the shortcut takes every second pixel, and new channels are 0: the paper's option A, without parameters.
     """
 
-    def __init__(self, inputs: int, outputs: int, stride: int, drop_path: float) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, expansion: float, drop_path: float) -> None:
         super().__init__()
         self.stride, self.new_channels = stride, outputs - inputs
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        (between,) = widened((outputs,), expansion)
+        self.conv1 = nn.Conv2d(inputs, between, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(between)
+        self.conv2 = nn.Conv2d(between, outputs, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
         self.relu = nn.ReLU()
         self.drop_path = DropPath(drop_path)
@@ -42,12 +43,12 @@ class Block(nn.Module):
 class CifarClassifier(PooledClassifier):
     """Three stages of blocks; the second and third halve the maps and double their number."""
 
-    def __init__(self, width: int, blocks: int, num_outputs: int, in_channels: int, drop_path: float) -> None:
-        widths = [width] + [width * 2**stage for stage in range(3) for _ in range(blocks)]
+    def __init__(self, params: CifarResNet, blocks: int, num_outputs: int, in_channels: int, drop_path: float) -> None:
+        widths = [params.width] + [params.width * 2**stage for stage in range(3) for _ in range(blocks)]
         rates = rising(drop_path, len(widths) - 1)
-        first = stem(in_channels, width)
+        first = stem(in_channels, params.width)
         body = [
-            Block(a, b, stride=1 if a == b else 2, drop_path=rate)
+            Block(a, b, stride=1 if a == b else 2, expansion=params.expansion, drop_path=rate)
             for (a, b), rate in zip(pairwise(widths), rates, strict=True)
         ]
         super().__init__(first, body, widths[-1], num_outputs)
@@ -72,7 +73,7 @@ class CifarFactory:
         drop_path_rate: float = 0.0,
     ) -> nn.Module:
         """Return the network; it takes images of any size."""
-        return CifarClassifier(params.width, self.blocks, num_outputs, in_channels, drop_path_rate)
+        return CifarClassifier(params, self.blocks, num_outputs, in_channels, drop_path_rate)
 
 
 resnet20 = CifarFactory(3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from zoo.modules import Dropout
-from zoo_architectures.base import EmbeddingClassifier
+from zoo_architectures.base import EmbeddingClassifier, widened
 from zoo_architectures.specs import convolutional as specs
 
 Size = tuple[int, int]
@@ -47,7 +47,7 @@ class LeNet5(EmbeddingClassifier):
 
     LeCun et al., "Gradient-based learning applied to document recognition", Proc. IEEE 1998. The first convolution is padded by 2
     as the paper pads its images, the second one sees all maps, and the outputs are linear. Images above 28 px are pooled to
-    maps of 5×5 before the dense layers.
+    maps of 5×5 before the dense layers. A width other than 1 multiplies maps and units.
     """
 
     depths = ("conv1", "conv2", "dense1", "dense2")
@@ -55,24 +55,25 @@ class LeNet5(EmbeddingClassifier):
     def __init__(self, params: specs.LeNet5, num_outputs: int, in_channels: int, image_size: Size) -> None:
         super().__init__()
         height, width = (min((side // 2 - 4) // 2, 5) for side in image_size)
+        maps1, maps2, units1, units2 = widened((6, 16, 120, 84), params.width)
         self.act = nn.ReLU() if params.activation == "relu" else nn.Tanh()
         self.pool = nn.MaxPool2d(2) if params.pooling == "max" else nn.AvgPool2d(2)
-        self.conv1 = nn.Conv2d(in_channels, 6, 5, padding=2)
-        self.conv2 = nn.Conv2d(6, 16, 5)
+        self.conv1 = nn.Conv2d(in_channels, maps1, 5, padding=2)
+        self.conv2 = nn.Conv2d(maps1, maps2, 5)
         self.adapt = nn.AdaptiveAvgPool2d((height, width))
         self.flatten = nn.Flatten()
-        self.dense1 = nn.Linear(16 * height * width, 120)
-        self.dense2 = nn.Linear(120, 84)
-        self.head = nn.Linear(84, num_outputs)
+        self.dense1 = nn.Linear(maps2 * height * width, units1)
+        self.dense2 = nn.Linear(units1, units2)
+        self.head = nn.Linear(units2, num_outputs)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Return maps `(B, 16, h, w)` with h and w at most 5."""
+        """Return maps `(B, 16 at width 1, h, w)` with h and w at most 5."""
         maps = self.pool(self.act(self.conv1(x)))
         features: Tensor = self.adapt(self.pool(self.act(self.conv2(maps))))
         return features
 
     def embed(self, features: Tensor) -> Tensor:
-        """Return the second dense layer's output `(B, 84)`."""
+        """Return the second dense layer's output `(B, 84 at width 1)`."""
         hidden = self.act(self.dense1(self.flatten(features)))
         embedding: Tensor = self.act(self.dense2(hidden))
         return embedding
@@ -82,7 +83,7 @@ class KerasCNN(EmbeddingClassifier):
     """Convolutions 32@3×3 and 64@3×3 without padding, max pooling 2, dense, dense.
 
     The network of Keras's first MNIST example (mnist_cnn.py, 2015), which drops after the pooling and before the last layer. Images above 28 px
-    are pooled to maps of 12×12 before the dense layer.
+    are pooled to maps of 12×12 before the dense layer. A width other than 1 multiplies filters and units.
     """
 
     depths = ("conv1", "conv2", "hidden")
@@ -90,18 +91,19 @@ class KerasCNN(EmbeddingClassifier):
     def __init__(self, params: specs.KerasCNN, num_outputs: int, in_channels: int, image_size: Size) -> None:
         super().__init__()
         height, width = (min((side - 4) // 2, 12) for side in image_size)
+        filters1, filters2, units = widened((32, 64, params.hidden), params.width)
         self.relu = nn.ReLU()
-        self.conv1 = nn.Conv2d(in_channels, 32, 3)
-        self.conv2 = nn.Conv2d(32, 64, 3)
+        self.conv1 = nn.Conv2d(in_channels, filters1, 3)
+        self.conv2 = nn.Conv2d(filters1, filters2, 3)
         self.pool = nn.MaxPool2d(2)
         self.adapt = nn.AdaptiveAvgPool2d((height, width))
         self.pool_dropout = Dropout(0.0, place="body")
         self.flatten = nn.Flatten()
-        self.hidden = nn.Linear(64 * height * width, params.hidden)
-        self.head = nn.Linear(params.hidden, num_outputs)
+        self.hidden = nn.Linear(filters2 * height * width, units)
+        self.head = nn.Linear(units, num_outputs)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Return maps `(B, 64, h, w)` with h and w at most 12."""
+        """Return maps `(B, 64 at width 1, h, w)` with h and w at most 12."""
         maps = self.relu(self.conv2(self.relu(self.conv1(x))))
         features: Tensor = self.pool_dropout(self.adapt(self.pool(maps)))
         return features

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from zoo.modules import Dropout
 from zoo_architectures import cells
-from zoo_architectures.base import EmbeddingClassifier
+from zoo_architectures.base import EmbeddingClassifier, widened
 from zoo_architectures.specs.recurrent import ReNet as Params
 
 Size = tuple[int, int]
@@ -54,7 +54,8 @@ class ReNet(EmbeddingClassifier):
 
     def __init__(self, params: Params, num_outputs: int, in_channels: int, image_size: Size) -> None:
         super().__init__()
-        hidden, dense = SIZES[params.size]
+        units, dense_units = SIZES[params.size]
+        (hidden,), dense = widened((units,), params.width), widened(dense_units, params.width * params.dense)
         channels = [in_channels] + [2 * hidden] * params.layers
         self.sweeps = nn.ModuleList(Sweeps(a, hidden, params) for a in channels[:-1])
         height, width = (min(-(-side // _PATCH**params.layers), _LARGEST_MAP) for side in image_size)

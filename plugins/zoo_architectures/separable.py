@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from zoo_architectures.base import PooledClassifier, stem
+from zoo_architectures.base import PooledClassifier, stem, widened
 from zoo_architectures.specs.convolutional import SeparableSmall as Params
 
 _STAGES = 3
@@ -23,18 +23,17 @@ def _separable(inputs: int, outputs: int, stride: int) -> nn.Sequential:
 
 
 class SeparableSmall(PooledClassifier):
-    """Three stages of separable blocks, of which the second and third halve the maps; each doubles their number.
+    """Three stages of separable blocks, of which the second and third halve the maps; each doubles their number, rounded.
 
     The blocks are those of Howard et al., "MobileNets: efficient convolutional neural networks for mobile vision applications"
     (2017).
     """
 
     def __init__(self, params: Params, num_outputs: int, in_channels: int) -> None:
-        first = stem(in_channels, params.width)
-        blocks, inputs = [], params.width
-        for stage in range(_STAGES):
+        inputs, *widths = widened((2**stage for stage in range(_STAGES + 1)), params.width)
+        first, blocks = stem(in_channels, inputs), []
+        for stage, outputs in enumerate(widths):
             for index in range(params.blocks):
-                outputs = params.width * 2 ** (stage + 1)
                 blocks.append(_separable(inputs, outputs, stride=2 if stage > 0 and index == 0 else 1))
                 inputs = outputs
         super().__init__(first, blocks, inputs, num_outputs)

@@ -12,6 +12,7 @@ from zoo.facts import ArchitectureFacts
 from zoo.modules import attach_dropout
 from zoo_architectures import cells, timm_models
 from zoo_architectures.adapter import TimmClassifier
+from zoo_architectures.base import widened
 from zoo_architectures.specs.recurrent import Sequencer as Params
 from zoo_architectures.specs.timm_models import Timm
 
@@ -45,10 +46,10 @@ def build(
 ) -> nn.Module:
     """Return the network; raises ComponentError for a size that the patches of timm's sizes, 7 px, do not fill.
 
-    The nano size cuts patches of 2 px and has two stages of two blocks, of 64 and 128 channels.
+    The nano size cuts patches of 2 px and has two stages of two blocks, of 64 and 128 channels at width 1.
     """
     if params.size == "nano":
-        network: nn.Module = TimmClassifier(_nano(num_outputs, in_channels, drop_path_rate), "head.fc")
+        network: nn.Module = TimmClassifier(_nano(params, num_outputs, in_channels, drop_path_rate), "head.fc")
     else:
         network = timm_models.create(f"sequencer2d_{params.size}", num_outputs, in_channels, image_size, drop_path_rate)
     for block in [m for m in network.modules() if isinstance(m, Sequencer2dBlock)]:
@@ -58,15 +59,15 @@ def build(
     return network
 
 
-def _nano(num_outputs: int, in_channels: int, drop_path_rate: float) -> nn.Module:
+def _nano(params: Params, num_outputs: int, in_channels: int, drop_path_rate: float) -> nn.Module:
     network: nn.Module = Sequencer2d(
         num_classes=num_outputs,
         in_chans=in_channels,
         layers=(2, 2),
         patch_sizes=(2, 2),
-        embed_dims=(64, 128),
-        hidden_sizes=(16, 32),
-        mlp_ratios=(3.0, 3.0),
+        embed_dims=widened((64, 128), params.width),
+        hidden_sizes=widened((16, 32), params.width),
+        mlp_ratios=(params.expansion, params.expansion),
         drop_path_rate=drop_path_rate,
     )
     return network

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import timm
 import torch
 from torch import Tensor, nn
 
 from zoo.components import Component, Provenance
-from zoo.evaluation.cost import count_macs, layers
+from zoo.evaluation.cost import Counts, Task, count, count_macs, counts, layers
 from zoo_architectures.plugin import zoo_architectures
 
 SPECS = {spec.name: spec for spec in zoo_architectures()}
@@ -136,3 +139,70 @@ def test_shared_repeated_and_uncalled_layers_count_once() -> None:
     assert rows[""].parameters == 3 and rows[""].macs == 4 * 8
     assert set(rows) == {"", "twice", "read"}
     assert sum(row.macs for row in rows.values()) == count_macs(Tied, (1, 4, 4))
+
+
+class Stacked(nn.Module):
+    """Two bidirectional LSTM layers with projection over the rows of an image, steps first, and one cell state read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(5, 6, num_layers=2, bidirectional=True, proj_size=2)
+
+    def forward(self, images: Tensor) -> Tensor:
+        states, (final, cell) = self.lstm(images[:, 0].transpose(0, 1))
+        assert final.shape == (4, len(images), 2) and cell.shape == (4, len(images), 6)
+        return states[-1]  # type: ignore[no-any-return]
+
+
+class Attention(nn.Module):
+    """One head of attention over the rows of an image."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return nn.functional.scaled_dot_product_attention(images, images, images)
+
+
+def test_activations_of_a_convolution_and_of_a_dense_layer_are_their_outputs() -> None:
+    def network() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 16, 5))
+
+    found = counts(network, (3, 8, 8))
+    assert found.activations == 8 * 4 * 4 + 5
+    assert found.macs == 27 * 8 * 16 + 128 * 5 and found.parameters == 27 * 8 + 8 + 128 * 5 + 5
+
+
+def test_activations_of_a_recurrent_layer_are_its_states() -> None:
+    assert counts(Sequence, (1, 28, 28)) == Counts(4 * 128 * (28 + 128 + 2), 2_236_416, 28 * 128)
+    # 7 steps, 2 layers, 2 directions, of 2 values each after their projection.
+    assert counts(Stacked, (1, 7, 5)).activations == 7 * 2 * 2 * 2
+    assert counts(Stacked, (1, 7, 5)).macs == count_macs(Stacked, (1, 7, 5))
+
+
+def test_attention_is_counted_with_what_it_gives() -> None:
+    found = counts(Attention, (2, 4, 8))
+    assert found.macs == count_macs(Attention, (2, 4, 8)) == 2 * 2 * 4 * 4 * 8
+    assert found.activations >= 2 * 4 * 8
+
+
+@pytest.mark.parametrize(
+    "name", ["conv-net", "resnet20", "mixer-swap", "row-bilstm", "mingru", "renet", "sequencer2d", "crnn", "rcnn"]
+)
+def test_counting_recurrent_layers_at_once_counts_what_single_steps_do(name: str) -> None:
+    def network() -> nn.Module:
+        return built(name, 10, (1, 12, 12))
+
+    assert counts(network, (1, 12, 12)).macs == count_macs(network, (1, 12, 12))
+
+
+def test_a_recipe_is_counted_for_its_data_or_for_another_task(tiny: Callable[..., Any]) -> None:
+    small = count(tiny())
+    assert small["input"] == (1, 8, 8) and small["classes"] == 10
+    assert small["parameters"] == (4 * 9 + 4) + (4 * 16 + 1) * 16 + 17 * 10
+    large = count(tiny(), Task((3, 28, 28), 5))
+    assert large["parameters"] == (4 * 27 + 4) + (4 * 196 + 1) * 16 + 17 * 5
+    assert large["macs"] == 27 * 4 * 784 + 4 * 196 * 16 + 16 * 5 and large["activations"] == 4 * 784 + 16 + 5
+    assert (large["recipe"], large["architecture"]) == ("conv-net-momentum", "conv-net")
+
+
+def test_a_network_of_one_output_is_counted_as_such(tiny: Callable[..., Any]) -> None:
+    two = count(tiny("loss=bce", "data.classes=['0', '1']"))
+    assert two["classes"] == 2 and two["parameters"] == 40 + 65 * 16 + 17

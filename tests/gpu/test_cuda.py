@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import zoo
+from zoo.evaluation.speed import measure_all
 from zoo.training.checkpoint import dumps
 from zoo.training.events import StepDone
 from zoo.training.randomness import uniform
@@ -61,6 +62,15 @@ def test_a_run_begun_on_the_cpu_stays_there(tiny: Callable[..., zoo.Recipe], tmp
     session = Session.start(tiny(), catalog=zoo.catalog, run=tmp_path / "run", device="cpu")
     next(session.events())
     assert Session.resume(tmp_path / "run", catalog=zoo.catalog).experiment.device.type == "cpu"
+
+
+def test_the_cost_of_a_recipe_on_cuda_has_no_part_of_its_neighbours(tiny: Callable[..., zoo.Recipe]) -> None:
+    small, large = tiny(), tiny("architecture.hidden=4096")
+    alone = measure_all([small], device="cuda", seconds=0.0)[0]
+    beside, wide = measure_all([small, large], device="cuda", seconds=0.0)
+    assert beside["environment"]["device"].startswith("cuda") and beside["training_step"]["median"] > 0
+    assert 0 < beside["memory_bytes"]["training"] <= 1.5 * alone["memory_bytes"]["training"]
+    assert wide["memory_bytes"]["training"] > 3 * 4 * wide["parameters"]
 
 
 def test_draws_are_the_same_bits_on_cpu_and_cuda() -> None:

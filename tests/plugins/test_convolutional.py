@@ -156,3 +156,19 @@ def test_separable_small_factors_its_convolutions() -> None:
 )
 def test_macs_are_those_counted_by_hand(name: str, shape: tuple[int, int, int], macs: int) -> None:
     assert count_macs(lambda: build(name, shape), shape) == macs
+
+
+def test_a_width_multiplies_the_layers_of_lenet5_and_of_keras_cnn() -> None:
+    wide = [tuple(p.shape) for n, p in build("lenet5", (1, 28, 28), width=1.24).named_parameters() if "weight" in n]
+    # 6, 16, 120 and 84 times 1.24 are 7.44, 19.84, 148.8 and 104.16.
+    assert wide == [(7, 1, 5, 5), (20, 7, 5, 5), (149, 500), (104, 149), (10, 104)]
+    slim = build("keras-cnn", (1, 28, 28), hidden=100, width=0.25)
+    assert [tuple(p.shape) for n, p in slim.named_parameters() if "weight" in n] == [
+        (8, 1, 3, 3), (16, 8, 3, 3), (25, 2304), (10, 25)
+    ]  # fmt: skip
+
+
+def test_separable_small_rounds_the_channels_of_each_stage() -> None:
+    model = build("separable-small", (3, 16, 16), width=10.3, blocks=1)
+    assert [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d) and m.groups == 1] == [10, 21, 41, 82]
+    assert embeds(shaken(model), images(2, 3, 16, 16))

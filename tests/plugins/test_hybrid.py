@@ -59,6 +59,14 @@ def test_rcnn_feeds_its_layers_back_into_themselves(steps: int) -> None:
     assert torch.allclose(layer(maps), state, atol=1e-5)
 
 
+def test_rcnn_can_have_other_channels_after_its_maps_are_halved() -> None:
+    model = build("rcnn", (1, 16, 16), filters=8, growth=1.3, layers=4)
+    assert [(layer.feedforward.in_channels, layer.feedforward.out_channels) for layer in model.layers] == [
+        (8, 8), (8, 8), (8, 10), (10, 10)
+    ]  # fmt: skip
+    assert embeds(shaken(model), images(2, 1, 16, 16)) and model.embedding_size == 10
+
+
 def test_more_steps_of_rcnn_add_depth_and_no_weights() -> None:
     assert weights(build("rcnn", (3, 16, 16), steps=1)) == weights(build("rcnn", (3, 16, 16), steps=5))
     model = build("rcnn", (3, 16, 16), 4, filters=8)

@@ -9,7 +9,7 @@ from fixtures.architectures import build, embeds, facts, images, on_meta, shaken
 from torch import Tensor, nn
 from torch.nn import functional
 
-from zoo.errors import ComponentError
+from zoo.errors import ComponentError, RecipeError
 from zoo.evaluation.cost import count_macs
 from zoo.facts import ArchitectureFacts
 from zoo.modules import Dropout
@@ -189,6 +189,20 @@ def test_renet_takes_odd_sizes_and_has_the_papers_widths() -> None:
     assert [m.hidden_size for m in paper.modules() if isinstance(m, nn.GRU)] == [256] * 4
     assert [tuple(m.weight.shape) for m in paper.dense] == [(4096, 2 * 256 * 49), (4096, 4096)]
     assert len(build("renet", (1, 28, 28), layers=3).sweeps) == 3
+
+
+def test_the_units_of_renet_and_sequencer_have_multipliers() -> None:
+    model = on_meta("renet", (1, 28, 28), width=0.52, dense=1.5)
+    assert {m.hidden_size for m in model.modules() if isinstance(m, nn.GRU)} == {17}  # 32 · 0.52 = 16.64
+    assert [tuple(m.weight.shape) for m in model.dense] == [(200, 34 * 49)]  # 256 · 0.52 · 1.5 = 199.68
+    nano = on_meta("sequencer2d", (1, 28, 28), width=0.6, expansion=2.0)
+    assert sorted({m.hidden_size for m in nano.modules() if isinstance(m, nn.LSTM)}) == [10, 19]
+    assert {m.fc1.out_features for m in nano.modules() if hasattr(m, "fc1")} == {2 * 38, 2 * 77}
+
+
+def test_the_papers_sizes_of_sequencer_take_no_multiplier() -> None:
+    with pytest.raises(RecipeError, match="width and expansion are settings of size nano, and s has its paper's"):
+        build("sequencer2d", (1, 28, 28), size="s", width=2.0)
 
 
 def test_sequencer_s_is_timms_and_its_lstms_remember() -> None:

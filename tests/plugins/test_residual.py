@@ -90,3 +90,11 @@ def test_macs_are_the_published_ones(name: str, shape: tuple[int, int, int], gma
     assert count_macs(lambda: build(name, shape, 1000 if shape[1] == 224 else 10), shape) == pytest.approx(
         gmacs * 1e9, rel=0.005
     )
+
+
+def test_an_expansion_changes_what_lies_between_the_convolutions_of_a_block() -> None:
+    model = build("resnet20", (3, 16, 16), width=8, expansion=1.1)
+    between = [block.conv1.out_channels for block in model.blocks]
+    assert between == [9] * 3 + [18] * 3 + [35] * 3 and model.embedding_size == 32
+    assert [block.conv2.out_channels for block in model.blocks] == [8] * 3 + [16] * 3 + [32] * 3
+    assert embeds(shaken(model), images(2, 3, 16, 16))

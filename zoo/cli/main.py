@@ -26,6 +26,7 @@ LOOK, TRAIN, USE, COMPARE, SETUP = "Look around", "Train", "Use what was trained
 COMMANDS = {
     "list": ("zoo.cli.listing:list_components", LOOK, "List components and recipes."),
     "show": ("zoo.cli.show:show", LOOK, "Show one recipe or component in full."),
+    "cost": ("zoo.cli.cost:cost", LOOK, "Count and measure what recipes cost."),
     "data": ("zoo.cli.data:data", LOOK, "Draw training images as the model sees them."),
     "train": ("zoo.cli.train:train", TRAIN, "Train a recipe, or resume a run."),
     "lr-find": ("zoo.cli.lr_find:lr_find", TRAIN, "Find a learning rate for a recipe."),

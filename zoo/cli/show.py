@@ -193,8 +193,9 @@ def _facts(entry: Entry) -> dict[str, str]:
             return {"strength": f"{strength} (0 changes nothing)"}
         case AcquisitionSpec(needs=needs):
             return {"needs": ", ".join(sorted(needs)) or "nothing of the model"}
-        case ArchitectureSpec(family=str(family)):
-            return {"family": family}
+        case ArchitectureSpec(family=family, scales=scales):
+            facts = {"family": family or "depends on the settings", "scales": ", ".join(scales)}
+            return {name: text for name, text in facts.items() if text}
     return {}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import msgspec
 import torch
 from torch import Tensor, nn
 
@@ -154,6 +155,24 @@ def check_stages(component: Component[Any]) -> None:
     assert own <= set(stages[-1]), "the last stage must hold the classifier"
 
 
+def check_scales(component: Component[Any]) -> None:
+    """Each of `scales` is a number, and a larger one gives more parameters."""
+    smaller = _weights(component)
+    for name in cast(ArchitectureSpec, component.spec).scales:
+        value = getattr(component.params, name)
+        assert isinstance(value, (int, float)) and not isinstance(value, bool), (
+            f"scale {name!r} must be a number, and its default is {value!r}"
+        )
+        params = msgspec.structs.replace(component.params, **{name: 2 * value})
+        larger = _weights(Component(component.spec, component.name, params, component.provenance))
+        assert larger > smaller, f"{name}={2 * value} gives {larger:,} parameters, and {name}={value} {smaller:,}"
+
+
+def _weights(component: Component[Any]) -> int:
+    with torch.device("meta"):
+        return sum(p.numel() for p in _build(component).parameters())
+
+
 CHECKS = [
     check_one_output_per_class,
     check_gradient_reaches_every_parameter,
@@ -165,4 +184,5 @@ CHECKS = [
     check_dropout_can_be_found,
     check_embeddings,
     check_stages,
+    check_scales,
 ]

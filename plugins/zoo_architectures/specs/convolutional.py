@@ -8,6 +8,8 @@ from msgspec import Meta
 
 from zoo.components import ArchitectureSpec, Params
 
+Width = Annotated[float, Meta(gt=0, description="width multiplier of all hidden layers, which are rounded")]
+
 
 class ConvNet(Params, frozen=True, kw_only=True):
     """One convolution and one hidden dense layer."""
@@ -21,12 +23,14 @@ class LeNet5(Params, frozen=True, kw_only=True):
 
     activation: Annotated[Literal["relu", "tanh"], Meta(description="the paper scales a tanh")] = "relu"
     pooling: Annotated[Literal["max", "average"], Meta(description="how maps are halved")] = "max"
+    width: Width = 1.0
 
 
 class KerasCNN(Params, frozen=True, kw_only=True):
     """Two convolutions, pooling and one dense layer."""
 
-    hidden: Annotated[int, Meta(ge=1, description="units of the hidden dense layer")] = 128
+    hidden: Annotated[int, Meta(ge=1, description="units of the hidden dense layer, at width 1")] = 128
+    width: Width = 1.0
 
 
 class VGG(Params, frozen=True, kw_only=True):
@@ -47,7 +51,9 @@ class SignalCNN(Params, frozen=True, kw_only=True):
 class SeparableSmall(Params, frozen=True, kw_only=True):
     """Depthwise separable convolutions for small images."""
 
-    width: Annotated[int, Meta(ge=4, description="channels of the first stage; each stage doubles them")] = 32
+    width: Annotated[
+        float, Meta(ge=4, description="channels of the stem; each stage doubles them, and they are rounded")
+    ] = 32
     blocks: Annotated[int, Meta(ge=1, description="separable blocks of each of the three stages")] = 2
 
 
@@ -57,6 +63,7 @@ SPECS = [
         factory="zoo_architectures.convolutional:build",
         summary="convolution, max pooling, two dense layers; the small baseline",
         params=ConvNet,
+        scales=("filters", "hidden"),
         family="cnn",
         embeddings=True,
         min_size=2,
@@ -67,6 +74,7 @@ SPECS = [
         factory="zoo_architectures.convolutional:build_lenet5",
         summary="two convolutions, three dense layers (LeCun et al., Proc. IEEE 1998)",
         params=LeNet5,
+        scales=("width",),
         family="cnn",
         embeddings=True,
         min_size=12,
@@ -77,6 +85,7 @@ SPECS = [
         factory="zoo_architectures.convolutional:build_keras_cnn",
         summary="two convolutions of 32 and 64 filters, dense 128: the classic Keras example",
         params=KerasCNN,
+        scales=("width", "hidden"),
         family="cnn",
         embeddings=True,
         min_size=6,
@@ -101,6 +110,7 @@ SPECS = [
         factory="zoo_architectures.separable:build",
         summary="depthwise separable convolutions for small images",
         params=SeparableSmall,
+        scales=("width",),
         family="cnn",
         embeddings=True,
         min_size=4,
@@ -111,6 +121,7 @@ SPECS = [
         factory="zoo_architectures.signal_cnn:build",
         summary="convolutions along one axis, for signals (Greydanus and Kobak, ICML 2024)",
         params=SignalCNN,
+        scales=("filters",),
         family="cnn",
         embeddings=True,
         preferred_size=28,

@@ -25,7 +25,8 @@ class CRNN(Params, frozen=True, kw_only=True):
 class RCNN(Params, frozen=True, kw_only=True):
     """Convolutional layers that feed back into themselves."""
 
-    filters: Annotated[int, Meta(ge=1, description="channels of every layer")] = 32
+    filters: Annotated[int, Meta(ge=1, description="channels of the layers before the second halving")] = 32
+    growth: Annotated[float, Meta(gt=0, description="channels of the layers after it, in filters; rounded")] = 1.0
     layers: Annotated[
         int, Meta(ge=1, le=8, description="recurrent convolutional layers; maps are halved after the second")
     ] = 4
@@ -79,6 +80,7 @@ SPECS = [
         factory="zoo_architectures.crnn:build",
         summary="convolutions, then LSTMs over the columns (Shi, Bai and Yao, TPAMI 2017)",
         params=CRNN,
+        scales=("filters", "hidden"),
         family="hybrid",
         embeddings=True,
         min_size=4,
@@ -89,6 +91,7 @@ SPECS = [
         factory="zoo_architectures.rcnn:build",
         summary="recurrent convolutional layers (Liang and Hu, CVPR 2015)",
         params=RCNN,
+        scales=("filters", "growth"),
         family="hybrid",
         embeddings=True,
         min_size=4,
@@ -99,6 +102,7 @@ SPECS = [
         factory="zoo_architectures.mixer_swap:build",
         summary="equal blocks around a recurrent, convolutional or other spatial mixer",
         params=MixerSwap,
+        scales=("width", "expansion", "hidden"),
         family=None,
         embeddings=None,
         min_size=None,

@@ -62,6 +62,8 @@ class ReNet(Params, frozen=True, kw_only=True):
     layers: Annotated[int, Meta(ge=1, le=6, description="layers of four sweeps, each halving the maps")] = 2
     cell: Cell = "gru"
     forget_bias: KeepBias = 1.0
+    width: Annotated[float, Meta(gt=0, description="width multiplier of the size's units, which are rounded")] = 1.0
+    dense: Annotated[float, Meta(gt=0, description="a further multiplier of the dense layers' units")] = 1.0
 
 
 class Sequencer(Params, frozen=True, kw_only=True):
@@ -69,6 +71,14 @@ class Sequencer(Params, frozen=True, kw_only=True):
 
     size: Annotated[Literal["nano", "s", "m", "l"], Meta(description="nano is for small images")] = "nano"
     forget_bias: KeepBias = 1.0
+    width: Annotated[float, Meta(gt=0, description="width multiplier of channels and units of nano, rounded")] = 1.0
+    expansion: Annotated[
+        float, Meta(gt=0, description="width of the channel mixers' hidden layer of nano, in widths of their stage")
+    ] = 3.0
+
+    def __post_init__(self) -> None:
+        if self.size != "nano" and (self.width, self.expansion) != (1.0, 3.0):
+            raise ValueError(f"width and expansion are settings of size nano, and {self.size} has its paper's")
 
 
 SPECS = [
@@ -77,6 +87,7 @@ SPECS = [
         factory="zoo_architectures.recurrent:build_row_lstm",
         summary="stacked LSTMs that read an image as a sequence of its rows",
         params=Recurrent,
+        scales=("hidden",),
         family="rnn",
         embeddings=True,
         preferred_size=28,
@@ -86,6 +97,7 @@ SPECS = [
         factory="zoo_architectures.recurrent:build_row_bilstm",
         summary="bidirectional LSTMs over the rows (Graves and Schmidhuber, 2005)",
         params=Recurrent,
+        scales=("hidden",),
         family="rnn",
         embeddings=True,
         preferred_size=28,
@@ -95,6 +107,7 @@ SPECS = [
         factory="zoo_architectures.recurrent:build_pixel_lstm",
         summary="stacked LSTMs that read an image pixel by pixel (Le et al., 2015)",
         params=Pixels,
+        scales=("hidden",),
         family="rnn",
         embeddings=True,
         preferred_size=28,
@@ -104,6 +117,7 @@ SPECS = [
         factory="zoo_architectures.recurrent:build_irnn",
         summary="rectified recurrent units that begin as the identity (Le et al., 2015)",
         params=IRNN,
+        scales=("hidden",),
         family="rnn",
         embeddings=True,
         preferred_size=28,
@@ -113,6 +127,7 @@ SPECS = [
         factory="zoo_architectures.recurrent:build_mingru",
         summary="minimal gated units, all steps at once by a scan (Feng et al., 2024)",
         params=MinGRU,
+        scales=("hidden",),
         family="rnn",
         embeddings=True,
         preferred_size=28,
@@ -122,6 +137,7 @@ SPECS = [
         factory="zoo_architectures.renet:build",
         summary="recurrent sweeps over patches from four sides (Visin et al., 2015)",
         params=ReNet,
+        scales=("width", "dense"),
         family="rnn",
         embeddings=True,
         min_size=4,
@@ -132,6 +148,7 @@ SPECS = [
         factory="zoo_architectures.sequencer:build",
         summary="bidirectional LSTMs over columns and rows (Tatsunami and Taki, NeurIPS 2022)",
         params=Sequencer,
+        scales=("width", "expansion"),
         family=None,
         embeddings=None,
         min_size=None,

@@ -22,6 +22,9 @@ class CifarResNet(Params, frozen=True, kw_only=True):
     """A residual network for small images, without parameters in its shortcuts."""
 
     width: Annotated[int, Meta(ge=1, description="channels of the first stage; each stage doubles them")] = 16
+    expansion: Annotated[
+        float, Meta(gt=0, description="channels between the two convolutions of a block, in those of the block")
+    ] = 1.0
 
 
 SPECS = [
@@ -46,6 +49,7 @@ SPECS = [
             factory=f"zoo_architectures.cifar_resnet:resnet{layers}.build",
             summary=f"residual network of {layers} layers for small images (He et al., CVPR 2016, 4.2)",
             params=CifarResNet,
+            scales=("width", "expansion"),
             family="cnn",
             embeddings=True,
             min_size=4,
