@@ -29,6 +29,7 @@ from zoo.registry.conversion import Converter, in_order
 from zoo.registry.documents import COMMAND_LINE, Mark, Node, resolve_scalar
 from zoo.registry.files import VERSION, RegistryFile
 from zoo.registry.merging import assign, merge_recipes, name_node, with_data
+from zoo.registry.ranges import assign_range
 from zoo.registry.sources import recognize
 from zoo.version import __version__
 
@@ -85,8 +86,10 @@ class Registry:
         rows = [self._listed(self._find(name)) for name in self.names()]
         return sorted(rows, key=lambda row: ("/" in row.name, row.name))
 
-    def resolve(self, name: str, overrides: Sequence[str] = (), *, data: str | None = None) -> Recipe:
-        """Return a recipe with all its parts, after `--data` and the command line's `key=value`.
+    def resolve(
+        self, name: str, overrides: Sequence[str] = (), *, data: str | None = None, ranges: Sequence[str] = ()
+    ) -> Recipe:
+        """Return a recipe with all its parts, after `--data`, the command line's `key=value`, and `--range PATH=SPEC`.
 
         Raises UnknownNameError, DataError for `data` that nothing reads, or RecipeError with everything that is wrong in the
         recipe and in the files that it comes from.
@@ -98,9 +101,9 @@ class Registry:
             merged = with_data(merged, source, path, Mark(COMMAND_LINE, argument=f"--data {data}"))
             notes += (why,)
         refused: list[Problem] = []
-        for override in overrides:
+        for change, text in [*((assign, text) for text in overrides), *((assign_range, text) for text in ranges)]:
             try:
-                merged = assign(merged, override)
+                merged = change(merged, text)
             except RecipeError as error:
                 refused += error.problems
         recipe, problems = resolution.resolve(chain[0].name, merged, self.catalog, notes=notes)

@@ -26,7 +26,7 @@ BAD: Any = object()  # stands for a value that could not be had; the problem is 
 class Converter(msgspec.Struct):
     """Converts the nodes of one recipe and collects all that is wrong with them.
 
-    `origins` maps dotted paths to who set each value. With `partial`, what the recipe leaves open, and components whose plugin
+    `origins` maps dotted paths to who set each value, `kinds` to the type of each setting. With `partial`, what the recipe leaves open, and components whose plugin
     is not there, are no problems.
     """
 
@@ -34,6 +34,7 @@ class Converter(msgspec.Struct):
     partial: bool = False
     problems: list[tuple[Mark, str]] = []
     origins: dict[str, str] = {}
+    kinds: dict[str, Any] = {}
     notes: list[str] = []
     _depth: int = 0
 
@@ -67,6 +68,7 @@ class Converter(msgspec.Struct):
         values: dict[str, Any] = {}
         for name, item in fields.items():
             where = f"{path}.{name}"
+            self.kinds[where] = item.type
             if name in node.mapping:
                 values[name] = self.value(_named(node.mapping[name], item), item.type, where, default)
             elif (named := _default_components(item, node.mark)) is not None:
@@ -161,15 +163,15 @@ def _structure(kind: Any, node: Node) -> Any:
         wanted = lambda option: get_origin(option) in (list, tuple)  # noqa: E731
     else:
         wanted = lambda option: get_origin(option) is Component and isinstance(node.value, str)  # noqa: E731
-    return next(filter(wanted, _options(kind)), None)
+    return next(filter(wanted, options(kind)), None)
 
 
-def _options(kind: Any) -> list[Any]:
+def options(kind: Any) -> list[Any]:
     """Return the members of a union, without their annotations."""
     if get_origin(kind) is Annotated:
-        return _options(get_args(kind)[0])
+        return options(get_args(kind)[0])
     if get_origin(kind) in (Union, UnionType):
-        return [option for part in get_args(kind) for option in _options(part)]
+        return [option for part in get_args(kind) for option in options(part)]
     return [kind]
 
 
@@ -190,7 +192,7 @@ def _default_components(item: Any, mark: Mark) -> Node | None:
     default = item.default_factory() if item.default is msgspec.NODEFAULT else item.default
     if isinstance(default, str) and _kind_of_component(item.type):
         return Node(default, mark)
-    kinds = [part for option in _options(item.type) if get_origin(option) in (list, tuple) for part in get_args(option)]
+    kinds = [part for option in options(item.type) if get_origin(option) in (list, tuple) for part in get_args(option)]
     if isinstance(default, (list, tuple)) and any(_kind_of_component(kind) for kind in kinds):
         return Node([Node(name, mark) for name in default], mark)
     return None
@@ -201,7 +203,7 @@ def _is_struct(option: Any) -> bool:
 
 
 def _kind_of_component(kind: Any) -> Any:
-    return next((_component_kind(option) for option in _options(kind) if get_origin(option) is Component), None)
+    return next((_component_kind(option) for option in options(kind) if get_origin(option) is Component), None)
 
 
 def _component_kind(option: Any) -> Any:
@@ -209,7 +211,7 @@ def _component_kind(option: Any) -> Any:
 
 
 def _choices(kind: Any) -> list[str]:
-    return [value for option in _options(kind) for value in get_args(option) if isinstance(value, str)]
+    return [value for option in options(kind) for value in get_args(option) if isinstance(value, str)]
 
 
 def shown(node: Node) -> str:
