@@ -46,6 +46,7 @@ PUBLIC = [
     "resolve",
     "resume",
     "train",
+    "tune",
 ]
 
 

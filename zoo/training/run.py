@@ -1,6 +1,6 @@
 """A run: the directory that holds everything about one execution of one recipe.
 
-recipe.yaml       the recipe, resolved; `zoo train --registry recipe.yaml NAME` repeats it
+recipe.yaml       the recipe, resolved; `zoo --registry recipe.yaml train NAME` repeats it
 manifest.json     versions, plugins, hardware, threads, data fingerprint, class map, normalisation, git state
 metrics.jsonl     one line per epoch; holds only values that are functions of the run
 timings.jsonl     seconds and images per second of each epoch
