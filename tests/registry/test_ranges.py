@@ -9,10 +9,11 @@ from zoo.errors import RecipeError
 from zoo.recipe import Range
 from zoo.registry import Registry, recipe_document
 
+NONE = "search=null"
 LR = "search={optimizer.lr: {low: 0.1, high: 1}, regularizers.dropout.rate: {low: 0, high: 0.5}}"
 
 
-def resolve(*ranges: str, settings: tuple[str, ...] = (LR,)) -> dict[str, Range]:
+def resolve(*ranges: str, settings: tuple[str, ...] = (NONE, LR)) -> dict[str, Range]:
     return Registry.load(zoo.catalog).resolve("conv-net-momentum", settings, ranges=ranges).search
 
 
@@ -25,13 +26,13 @@ def test_a_range_of_the_command_line_replaces_one_of_the_recipe_whole() -> None:
 
 def test_a_range_may_stand_among_the_settings_of_the_command_line() -> None:
     changed = resolve(
-        settings=(LR, "search.optimizer.lr={choices: [0.2, 0.4]}", "search.regularizers.dropout.rate=null")
+        settings=(NONE, LR, "search.optimizer.lr={choices: [0.2, 0.4]}", "search.regularizers.dropout.rate=null")
     )
     assert changed == {"optimizer.lr": Range(choices=[0.2, 0.4])}
 
 
 def test_a_range_of_an_integer_is_of_integers_and_survives_its_document(tmp_path: Path) -> None:
-    recipe = zoo.resolve("conv-net-momentum", "search.architecture.hidden={low: 32, high: 256, step: 32}")
+    recipe = zoo.resolve("conv-net-momentum", NONE, "search.architecture.hidden={low: 32, high: 256, step: 32}")
     hidden = recipe.search["architecture.hidden"]
     assert [type(value) for value in (hidden.low, hidden.high, hidden.step)] == [int] * 3
     (tmp_path / "r.yaml").write_text(recipe_document(recipe))
@@ -39,14 +40,17 @@ def test_a_range_of_an_integer_is_of_integers_and_survives_its_document(tmp_path
 
 
 def test_a_new_optimizer_drops_the_ranges_of_the_old_ones_settings() -> None:
-    assert list(resolve(settings=(LR, "optimizer=adamw"))) == ["regularizers.dropout.rate"]
-    assert list(resolve(settings=(LR, "optimizer.momentum=0.8"))) == ["optimizer.lr", "regularizers.dropout.rate"]
+    assert list(resolve(settings=(NONE, LR, "optimizer=adamw"))) == ["regularizers.dropout.rate"]
+    assert list(resolve(settings=(NONE, LR, "optimizer.momentum=0.8"))) == ["optimizer.lr", "regularizers.dropout.rate"]
     both = "search={optimizer.base.lr: {low: 0.1, high: 1}}"
-    assert list(resolve(settings=(LR, "optimizer=sam", both))) == ["regularizers.dropout.rate", "optimizer.base.lr"]
+    assert list(resolve(settings=(NONE, LR, "optimizer=sam", both))) == [
+        "regularizers.dropout.rate",
+        "optimizer.base.lr",
+    ]
 
 
 def test_a_range_of_a_regularizer_that_is_taken_out_goes_without_a_word() -> None:
-    recipe = zoo.resolve("conv-net-momentum", LR, "regularizers.dropout=null")
+    recipe = zoo.resolve("conv-net-momentum", NONE, LR, "regularizers.dropout=null")
     assert list(recipe.search) == ["optimizer.lr"] and recipe.notes == ()
 
 

@@ -115,6 +115,17 @@ class Study:
                 hint="another --run DIR",
             )
 
+    def require_data(self, fingerprint: str) -> None:
+        """Raise RunError where the study began with other data."""
+        with self.lock:
+            if (before := self.study.user_attrs.get("data")) is None:
+                self.study.set_user_attr("data", fingerprint)
+            elif before != fingerprint:
+                raise RunError(
+                    f"the data is not what the study in {self.folder} began with",
+                    hint="restore the data, or another --run DIR",
+                )
+
     def claim(self, trials: int) -> Claim | None:
         """Return a trial whose process died, or a new one where there are fewer than `trials`, or None."""
         with self.lock:

@@ -80,7 +80,7 @@ def tune(
     deadline = None if timeout is None else time.monotonic() + timeout
     recipe = replace(absolute_paths(recipe), target=None)
     with caught_signals() as caught:
-        study = _opened(run, recipe, catalog, sampler, seed, device)
+        study = _opened(run, recipe, catalog, sampler, seed, device, trials)
         worker = Worker(study, catalog, device, prune, deadline, caught, on_event, on_trial)
         try:
             worker.work(trials)
@@ -151,16 +151,26 @@ def _check(recipe: Recipe, trials: int, sampler: str) -> None:
         raise ZooError("processes of one training cannot share a study", hint="start zoo tune in several terminals")
 
 
-def _opened(run: Path, recipe: Recipe, catalog: Catalog, sampler: str, seed: int, device: str) -> Study:
+def _opened(run: Path, recipe: Recipe, catalog: Catalog, sampler: str, seed: int, device: str, trials: int) -> Study:
+    """Return the study of a folder; where trials are to be done, its data is what it began with."""
     from zoo.comparison.study import JOURNAL, Study
 
-    if not (run / JOURNAL).exists():
+    if new := not (run / JOURNAL).exists():
         if run.exists() and (not run.is_dir() or {path.name for path in run.iterdir()} - {".lock", "trials"}):
             raise RunError(
                 f"{run} exists already, and is no study", possible="a new or empty directory", hint="another --run DIR"
             )
-        build(recipe, device=device).close()  # before anything is written: bad input leaves no directory
-    return Study(run, recipe, catalog, sampler=sampler, seed=seed)
+        data = _fingerprint(recipe, device)  # before anything is written: bad input leaves no directory
+    study = Study(run, recipe, catalog, sampler=sampler, seed=seed)
+    if new or sum(trial.state != "running" for trial in study.trials()) < trials:
+        study.require_data(data if new else _fingerprint(recipe, device))
+    return study
+
+
+def _fingerprint(recipe: Recipe, device: str) -> str:
+    x = build(recipe, device=device)
+    x.close()
+    return x.dataset.fingerprint
 
 
 @dataclass
