@@ -115,7 +115,14 @@ def _facts(tuning: Tuning) -> RenderableType:
     if tuning.best is not None:
         facts.add_row("best", Text(f"trial {tuning.best.number}: {_parameters(tuning.best.parameters)}", "bold green"))
     facts.add_row("study", Text(tuning.run, "cyan"))
-    facts.add_row("written", Text("best.yaml  trials.csv  trials.json  history.svg  importance.svg", "cyan"))
+    written = [
+        *(["best.yaml"] if tuning.registry else []),
+        "trials.csv",
+        "trials.json",
+        "history.svg",
+        "importance.svg",
+    ]
+    facts.add_row("written", ", ".join(written))
     return facts
 
 
