@@ -89,7 +89,7 @@ def test_a_trial_that_diverges_is_recorded_and_the_others_go_on() -> None:
 
 def test_where_no_trial_is_complete_there_is_no_best() -> None:
     recipe = zoo.resolve("conv-net-momentum", *SETTINGS, "search={optimizer.lr: {choices: [1000000000]}}")
-    with pytest.raises(ZooError, match="of 1 trials that ended none is complete: .* not finite"):
+    with pytest.raises(ZooError, match=r"of 1 trials that ended none is complete: .* not finite"):
         tuned(recipe, catalog=zoo.catalog, folder=Path("study"), trials=1, device="cpu")
     assert not Path("study/best.yaml").exists()
 
@@ -137,25 +137,31 @@ def test_ctrl_c_stops_after_a_checkpoint_and_says_how_to_go_on() -> None:
 
 
 PROCESSES = """
-import os, signal, sys
-import torch, torch.utils.tensorboard
+import os, pathlib, signal, sys, time
 import zoo
 from zoo.training.events import Saved
 
-def work(*, victim):
-    def see(number, event):
-        if victim and isinstance(event, Saved) and event.step == 2:  # the end of the first epoch
-            os.kill(os.getpid(), signal.SIGKILL)
+def tune(run, trials, see=None):
+    zoo.tune("conv-net-momentum", *sys.argv[1:], run=run, trials=trials, device="cpu", on_event=see)
 
+def victim(number, event):
+    pathlib.Path("began").touch()
+    if isinstance(event, Saved) and event.step == 2:  # the end of the first epoch
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def survivor(number, event):
+    while not pathlib.Path("began").exists():
+        time.sleep(0.01)
+
+def child(see):
     pid = os.fork()
     if pid == 0:
-        zoo.tune("conv-net-momentum", *sys.argv[1:], run="study", trials=5, device="cpu", on_event=see)
+        tune("study", 5, see)
         os._exit(0)
     return pid
 
-zoo.catalog.entries()
-pids = [work(victim=True), work(victim=False)]
-print([os.waitpid(pid, 0)[1] for pid in pids])
+tune("first", 1)  # here, so that both children find all modules imported
+print([os.waitpid(pid, 0)[1] for pid in [child(victim), child(survivor)]])
 """
 
 
