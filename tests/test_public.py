@@ -47,6 +47,7 @@ PUBLIC = [
     "resolve",
     "resume",
     "train",
+    "tune",
 ]
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from zoo.version import __version__
 
 if TYPE_CHECKING:
-    from zoo.api import dry_run, evaluate, evaluate_corruptions, resolve, resume, train
+    from zoo.api import dry_run, evaluate, evaluate_corruptions, lr_find, resolve, resume, train, tune
     from zoo.bases import BatchStrategy, Block, Context, Pool, Regularizer, ScoreStrategy
     from zoo.components import (
         AcquisitionSpec,
@@ -78,6 +78,7 @@ _HOMES = {
     "resolve": "zoo.api",
     "resume": "zoo.api",
     "train": "zoo.api",
+    "tune": "zoo.api",
 }
 
 __all__ = [
@@ -120,6 +121,7 @@ __all__ = [
     "resolve",
     "resume",
     "train",
+    "tune",
 ]
 
 

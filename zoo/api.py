@@ -14,6 +14,7 @@ from zoo.registry import Registry
 
 if TYPE_CHECKING:
     from zoo.augmentation import Arrangement
+    from zoo.comparison.trials import Trial, Tuning
     from zoo.training.dryrun import DryRun
     from zoo.training.events import Event
     from zoo.training.lr_find import Sweep
@@ -103,6 +104,37 @@ def lr_find(
     return range_test.sweep(resolved, lowest=lowest, highest=highest, steps=steps, device=device)
 
 
+def tune(
+    recipe: str | Recipe,
+    *overrides: str,
+    run: str | Path,
+    trials: int = 20,
+    ranges: Sequence[str] = (),
+    sampler: str = "random",
+    sampler_seed: int = 0,
+    prune: bool = False,
+    timeout: float | None = None,
+    data: str | None = None,
+    seed: int | None = None,
+    device: str = "auto",
+    registry: str | Path | None = None,
+    on_event: Callable[[int, Event], None] | None = None,
+    on_trial: Callable[[Trial], None] | None = None,
+) -> Tuning:
+    """Search the ranges of a recipe's `search` block on validation, and return the study in the folder `run`.
+
+    `ranges` are strings like `optimizer.lr=log:1e-4..1e-1` that change or add one; `timeout` is in seconds. Called again with the
+    same folder it goes on, and several processes share the trials. `tuning.best` is the best trial; test is not evaluated.
+    """
+    from zoo.comparison.tuning import tune as search
+
+    resolved = _resolved(recipe, overrides, data, seed, registry, ranges)
+    return search(
+        resolved, catalog=catalog(), run=Path(run), trials=trials, sampler=sampler, seed=sampler_seed, prune=prune,
+        timeout=timeout, device=device, on_event=on_event, on_trial=on_trial, again="zoo.tune(…) with the same run",
+    )  # fmt: skip
+
+
 def evaluate(
     run: str | Path | Run,
     *,
@@ -154,14 +186,21 @@ def evaluate_corruptions(
 
 
 def _resolved(
-    recipe: str | Recipe, overrides: tuple[str, ...], data: str | None, seed: int | None, registry: str | Path | None
+    recipe: str | Recipe,
+    overrides: tuple[str, ...],
+    data: str | None,
+    seed: int | None,
+    registry: str | Path | None,
+    ranges: Sequence[str] = (),
 ) -> Recipe:
     if isinstance(recipe, str):
         extra = () if seed is None else (f"training.seed={seed}",)
-        return resolve(recipe, *overrides, *extra, data=data, registry=registry)
-    if overrides or data is not None or seed is not None or registry is not None:
+        loaded = Registry.load(catalog(), None if registry is None else Path(registry))
+        return loaded.resolve(recipe, (*overrides, *extra), data=data, ranges=ranges)
+    if overrides or data is not None or seed is not None or registry is not None or ranges:
         raise ZooError(
-            "a Recipe is resolved already and takes no settings, data, seed or registry", hint="zoo.resolve(NAME, …)"
+            "a Recipe is resolved already and takes no settings, ranges, data, seed or registry",
+            hint="zoo.resolve(NAME, …)",
         )
     return recipe
 

@@ -257,6 +257,50 @@ BLOCKS: list[tuple[str, list[str]]] = [
         ],
     ),
     (
+        "    search: {optimizer.lr: {low: 0, high: 1, log: true}}\n",
+        ["r.yaml:7:34: search.optimizer.lr.low must be > 0 with log, got 0 instead"],
+    ),
+    (
+        "    search: {optimizer.lr: {low: 0.1, high: 1, log: true, step: 0.1}}\n",
+        ["r.yaml:7:65: search.optimizer.lr has log and step; keep one"],
+    ),
+    (
+        "    search: {optimizer.lr: {low: -1, high: 1}}\n",
+        ["r.yaml:7:34: search.optimizer.lr.low must be a number > 0, got -1 instead"],
+    ),
+    (
+        "    search: {training.batch_size: {low: 0, high: 8.5}}\n",
+        [
+            "r.yaml:7:41: search.training.batch_size.low must be an integer ≥ 1, got 0 instead",
+            "r.yaml:7:50: search.training.batch_size.high must be an integer, got 8.5 instead",
+        ],
+    ),
+    (
+        "    search: {training.batch_size: {choices: [8, 0, 8], low: 3}}\n",
+        [
+            "r.yaml:7:49: search.training.batch_size.choices[1] must be an integer ≥ 1, got 0 instead",
+            "r.yaml:7:52: search.training.batch_size.choices has 8 twice",
+            "r.yaml:7:61: search.training.batch_size has choices and low; keep one",
+        ],
+    ),
+    (
+        "    search: {loss: {low: 0, high: 1}}\n",
+        ["r.yaml:7:20: search.loss needs choices: loss is bce or cross-entropy"],
+    ),
+    (
+        "    search: {training.seed: {choices: [1, 2]}, data.split_seed: {low: 0, high: 9}}\n",
+        [
+            "r.yaml:7:29: search cannot vary 'training.seed', by which trials are judged",
+            "r.yaml:7:65: search cannot vary 'data.split_seed', by which trials are judged",
+        ],
+    ),
+    (
+        "    search: {architecture.name: {choices: [conv-net, lenet5]}}\n",
+        [
+            "r.yaml:7:33: search cannot vary 'architecture.name', which brings settings of its own; make a recipe of each"
+        ],
+    ),
+    (
         "    target: {metric: accuracy}\n",
         ["r.yaml:7:22: target.metric must be a metric, got 'accuracy' instead; did you mean 'test/accuracy'?"],
     ),

@@ -126,7 +126,7 @@ def test_a_freeze_that_cannot_be_is_refused(settings: list[str], message: str) -
 
 def test_a_choice_for_a_regularizer_that_is_taken_out_goes_with_it() -> None:
     ranges = search(**{"regularizers__weight-decay__strength": [0, 1], "optimizer__lr": [0.1, 0.2]})
-    kept = zoo.resolve("conv-net-momentum", *SETTINGS, ranges, "regularizers.weight-decay=null")
+    kept = zoo.resolve("conv-net-momentum", *SETTINGS, "search=null", ranges, "regularizers.weight-decay=null")
     assert list(kept.search) == ["optimizer.lr"]
     assert "search leaves regularizers.weight-decay.strength out: the recipe has no such regularizer" in kept.notes
     none = zoo.resolve("photos-transfer", "regularizers=[mixup, label-smoothing]")

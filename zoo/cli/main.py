@@ -30,6 +30,7 @@ COMMANDS = {
     "data": ("zoo.cli.data:data", LOOK, "Draw training images as the model sees them."),
     "train": ("zoo.cli.train:train", TRAIN, "Train a recipe, or resume a run."),
     "lr-find": ("zoo.cli.lr_find:lr_find", TRAIN, "Find a learning rate for a recipe."),
+    "tune": ("zoo.cli.tune:tune", TRAIN, "Search hyper-parameters of a recipe on validation."),
     "ensemble": ("zoo.cli.ensemble:ensemble", TRAIN, "Make one run of several finished ones."),
     "runs": ("zoo.cli.runs:runs", TRAIN, "List runs, or show the history of one."),
     "eval": ("zoo.cli.evaluate:evaluate", USE, "Evaluate a run on one of its splits."),

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
-from xml.sax.saxutils import escape
+
+from zoo.drawing import ACCENT, CURVE, GRID, HEIGHT, INK, POINTS, SECOND, WIDTH, line, opening, round_figures, words
 
 if TYPE_CHECKING:
     from zoo.training.lr_find import Sweep
@@ -15,8 +16,7 @@ if TYPE_CHECKING:
 Point = tuple[float, float]
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # bits of Unicode's braille patterns, row by row
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 720, 420, 64, 24, 64, 56  # of the SVG and its margins, in pixels
-_CURVE, _BATCHES, _INK, _GRID, _ACCENT, _SECOND = "#1f6feb", "#b6c2d1", "#1c2128", "#e4e8ee", "#c9252d", "#6b7480"
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 24, 64, 56  # margins of the SVG, in pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,7 @@ class Frame:
 
     def losses(self, count: int = 5) -> list[float]:
         """Return about so many round losses, in even steps of 1, 2 or 5 times a power of ten."""
-        rough = (self.top - self.bottom) / count
-        power = 10.0 ** math.floor(math.log10(rough))
-        step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
-        return [i * step for i in range(math.ceil(self.bottom / step), math.floor(self.top / step) + 1)]
+        return round_figures(self.bottom, self.top, count)
 
 
 def power_of_ten(exponent: int) -> str:
@@ -78,19 +75,17 @@ def _dense(points: Sequence[Point], count: int) -> Iterator[Point]:
 def svg(sweep: Sweep) -> str:
     """Return the plot as an SVG document of 720×420 pixels: batches, their average, and the two rates of interest."""
     frame = Frame.of(sweep)
-    inner = f'x="{_LEFT}" y="{_TOP}" width="{_WIDTH - _LEFT - _RIGHT}" height="{_HEIGHT - _TOP - _BOTTOM}"'
+    inner = f'x="{_LEFT}" y="{_TOP}" width="{WIDTH - _LEFT - _RIGHT}" height="{HEIGHT - _TOP - _BOTTOM}"'
     curve = " ".join(f"{x:.1f},{y:.1f}" for x, y in _pixels(frame, sweep.rates, sweep.smoothed))
     dots = [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2"/>' for x, y in _pixels(frame, sweep.rates, sweep.losses)]
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" width="{_WIDTH}" height="{_HEIGHT}"'
-        ' font-family="Helvetica, Arial, sans-serif" font-size="13">',
+        opening(),
         f'<defs><clipPath id="inside"><rect {inner}/></clipPath></defs>',
-        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="#ffffff"/>',
-        _text(_LEFT, 26, f"{sweep.recipe}: learning-rate range test", size=16),
+        words(_LEFT, 26, f"{sweep.recipe}: learning-rate range test", size=16),
         *_axes(frame),
-        f'<g clip-path="url(#inside)"><g fill="{_BATCHES}">{"".join(dots)}</g>',
-        f'<polyline points="{curve}" fill="none" stroke="{_CURVE}" stroke-width="2.5" stroke-linejoin="round"/></g>',
-        f'<rect {inner} fill="none" stroke="{_INK}"/>',
+        f'<g clip-path="url(#inside)"><g fill="{POINTS}">{"".join(dots)}</g>',
+        f'<polyline points="{curve}" fill="none" stroke="{CURVE}" stroke-width="2.5" stroke-linejoin="round"/></g>',
+        f'<rect {inner} fill="none" stroke="{INK}"/>',
         *_markers(frame, sweep),
         "</svg>",
     ]
@@ -104,47 +99,36 @@ def _pixels(frame: Frame, rates: Sequence[float], losses: Sequence[float]) -> li
 
 
 def _x(across: float) -> float:
-    return _LEFT + across * (_WIDTH - _LEFT - _RIGHT)
+    return _LEFT + across * (WIDTH - _LEFT - _RIGHT)
 
 
 def _y(up: float) -> float:
-    return _HEIGHT - _BOTTOM - up * (_HEIGHT - _TOP - _BOTTOM)
+    return HEIGHT - _BOTTOM - up * (HEIGHT - _TOP - _BOTTOM)
 
 
 def _axes(frame: Frame) -> Iterator[str]:
     for exponent in frame.decades():
         x = _x(frame.place(10.0**exponent, frame.bottom)[0])
-        yield _line(x, _y(0), x, _y(1), _GRID)
-        yield _text(x, _y(0) + 18, power_of_ten(exponent), anchor="middle")
+        yield line(x, _y(0), x, _y(1), GRID)
+        yield words(x, _y(0) + 18, power_of_ten(exponent), anchor="middle")
     for loss in frame.losses():
         y = _y(frame.place(frame.left, loss)[1])
-        yield _line(_x(0), y, _x(1), y, _GRID)
-        yield _text(_LEFT - 8, y + 4.5, f"{loss:.4g}", anchor="end")
-    yield _text(_x(0.5), _HEIGHT - 14, "learning rate", anchor="middle")
+        yield line(_x(0), y, _x(1), y, GRID)
+        yield words(_LEFT - 8, y + 4.5, f"{loss:.4g}", anchor="end")
+    yield words(_x(0.5), HEIGHT - 14, "learning rate", anchor="middle")
     middle = _y(0.5)
-    yield f'<g transform="rotate(-90 18 {middle:.1f})">{_text(18, middle, "loss", anchor="middle")}</g>'
+    yield f'<g transform="rotate(-90 18 {middle:.1f})">{words(18, middle, "loss", anchor="middle")}</g>'
 
 
 def _markers(frame: Frame, sweep: Sweep) -> Iterator[str]:
     """Yield a dashed line and a word for each rate; the words stand above the plot, one over the other."""
-    rows = (("steepest descent", sweep.steepest, _ACCENT, 56), ("minimum / 10", sweep.tenth, _SECOND, 40))
+    rows = (("steepest descent", sweep.steepest, ACCENT, 56), ("minimum / 10", sweep.tenth, SECOND, 40))
     for word, rate, colour, y in rows:
         if rate is None or not frame.left <= rate <= frame.right:
             continue
         x = _x(frame.place(rate, frame.bottom)[0])
-        yield _line(x, y + 4, x, _y(0), colour, dash="5 4")
-        left = x > _WIDTH / 2
-        yield _text(
+        yield line(x, y + 4, x, _y(0), colour, dash="5 4")
+        left = x > WIDTH / 2
+        yield words(
             x - 5 if left else x + 5, y, f"{word}: {rate:.2g}", anchor="end" if left else "start", colour=colour
         )
-
-
-def _line(x0: float, y0: float, x1: float, y1: float, colour: str, dash: str = "") -> str:
-    dashes = f' stroke-dasharray="{dash}"' if dash else ""
-    return f'<line x1="{x0:.1f}" y1="{y0:.1f}" x2="{x1:.1f}" y2="{y1:.1f}" stroke="{colour}"{dashes}/>'
-
-
-def _text(x: float, y: float, text: str, *, anchor: str = "start", colour: str = _INK, size: int = 13) -> str:
-    return (
-        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}" font-size="{size}">{escape(text)}</text>'
-    )

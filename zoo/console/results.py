@@ -164,7 +164,7 @@ def runs_table(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
         table.columns[index].justify = "left"
     table.columns[1].overflow = "fold"
     table.columns[2].no_wrap = table.columns[-1].no_wrap = True
-    styles = {"finished": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
+    styles = {"finished": "green", "failed": "red", "interrupted": "yellow", "pruned": "yellow", "running": "cyan"}
     for row in rows:
         status = Text(row["status"], styles.get(row["status"], ""))
         created = row["created"].replace("T", " ")[5:16]  # the year is in --json

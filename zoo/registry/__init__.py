@@ -29,6 +29,7 @@ from zoo.registry.conversion import Converter, in_order
 from zoo.registry.documents import COMMAND_LINE, Mark, Node, resolve_scalar
 from zoo.registry.files import VERSION, RegistryFile
 from zoo.registry.merging import assign, merge_recipes, with_data
+from zoo.registry.ranges import assign_range
 from zoo.registry.sources import recognize
 from zoo.registry.summaries import summaries
 from zoo.version import __version__
@@ -97,8 +98,10 @@ class Registry:
         """What is wrong in any file but the packaged one, which a test checks."""
         return tuple(self._told(fault for f in self.files if f.path != PACKAGED for fault in self._problems_of(f)))
 
-    def resolve(self, name: str, overrides: Sequence[str] = (), *, data: str | None = None) -> Recipe:
-        """Return a recipe with all its parts, after `--data` and the command line's `key=value`.
+    def resolve(
+        self, name: str, overrides: Sequence[str] = (), *, data: str | None = None, ranges: Sequence[str] = ()
+    ) -> Recipe:
+        """Return a recipe with all its parts, after `--data`, the command line's `key=value`, and `--range PATH=SPEC`.
 
         Raises UnknownNameError, DataError for `data` that nothing reads, or RecipeError with everything that is wrong in the
         recipe and in the files that it comes from.
@@ -111,9 +114,9 @@ class Registry:
             notes += (why,)
         refused: list[Problem] = []
         faults = [] if chain[0].file.path == PACKAGED else self._faults(chain)  # a test checks the packaged one
-        for override in overrides:
+        for change, text in [*((assign, text) for text in overrides), *((assign_range, text) for text in ranges)]:
             try:
-                merged = assign(merged, override)
+                merged = change(merged, text)
             except RecipeError as error:
                 refused += error.problems
         malformed = any(not isinstance(link.node.value, dict) for link in chain)  # then what it lacks is no news

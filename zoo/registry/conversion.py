@@ -27,8 +27,9 @@ BAD: Any = object()  # stands for a value that could not be had; the problem is 
 class Converter(msgspec.Struct):
     """Converts the nodes of one recipe and collects all that is wrong with them.
 
-    `origins` maps dotted paths to who set each value, `corrections` are settings of the command line as they were probably
-    meant; `recipe` is where else an unknown name is looked for. With `partial`, what the recipe leaves open, and components whose plugin
+    `origins` maps dotted paths to who set each value, `kinds` to the type of each setting, `corrections` are settings of the
+    command line as they were probably meant; `recipe` is where else an unknown name is looked for. With `partial`, what the
+    recipe leaves open, and components whose plugin
     is not there, are no problems.
     """
 
@@ -38,6 +39,7 @@ class Converter(msgspec.Struct):
     problems: list[tuple[Mark, str]] = []
     corrections: list[str] = []
     origins: dict[str, str] = {}
+    kinds: dict[str, Any] = {}
     notes: list[str] = []
     _depth: int = 0
 
@@ -71,6 +73,7 @@ class Converter(msgspec.Struct):
         values: dict[str, Any] = {}
         for name, item in fields.items():
             where = f"{path}.{name}"
+            self.kinds[where] = item.type
             if name in node.mapping:
                 values[name] = self.value(_named(node.mapping[name], item), item.type, where, default)
             elif (named := default_components(item, node.mark)) is not None:

@@ -34,8 +34,11 @@ def merge(below: Node, above: Node) -> Node:
 
 
 def merge_recipes(below: Node, above: Node) -> Node:
-    """Return one layer of blocks over another; a new data source keeps the settings of the machine and the cut."""
-    merged = merge(below, above)
+    """Return one layer of blocks over another; a new data source keeps the settings of the machine and the cut.
+
+    A range of `search` replaces the one below it, and a block's new name drops the ranges of its settings with the settings.
+    """
+    merged = _with_ranges(merge(below, above), below, above)
     old, new = below.mapping.get("data"), above.mapping.get("data")
     if old is None or new is None:
         return merged
@@ -44,6 +47,16 @@ def merge_recipes(below: Node, above: Node) -> Node:
         lasting = {key: node for key, node in old.mapping.items() if key in LASTING}
         data = merge(Node(lasting, old.mark), _named(data))
     return replace(merged, value={**merged.mapping, "data": data})
+
+
+def _with_ranges(merged: Node, below: Node, above: Node) -> Node:
+    search = merged.mapping.get("search")
+    if search is None or not search.mapping:
+        return merged
+    own = above.mapping["search"].mapping if "search" in above.mapping else {}
+    renamed = {key for key in below.mapping if _name(below.mapping[key]) != _name(merged.mapping[key])}
+    kept = {path: node for path, node in search.mapping.items() if path in own or path.split(".")[0] not in renamed}
+    return replace(merged, value={**merged.mapping, "search": replace(search, value={**kept, **own})})
 
 
 def with_data(recipe: Node, name: str, path: str | None, mark: Mark) -> Node:
@@ -66,9 +79,20 @@ def assign(recipe: Node, assignment: str) -> Node:
             [Problem(COMMAND_LINE, f"a setting is KEY=VALUE, like optimizer.lr=0.05, got {assignment!r} instead")]
         )
     value = replace(parse_value(text, mark), key=mark)
+    if path[0] == "search" and len(path) > 1:
+        return with_range(recipe, ".".join(path[1:]), value)
     if path[0] == "regularizers" and len(path) > 1:
         return _assign_regularizer(recipe, path[1], path[2:], value)
     return merge_recipes(recipe, Node({path[0]: _nested(path[1:], value)}, recipe.mark, recipe.key))
+
+
+def with_range(recipe: Node, path: str, values: Node) -> Node:
+    """Return the recipe with the range of one setting in place of what `search` has for it; null takes it out."""
+    here = recipe.mapping.get("search", Node({}, values.mark, values.mark))
+    ranges = {key: node for key, node in here.mapping.items() if key != path}
+    if values.value is not None:
+        ranges[path] = values
+    return replace(recipe, value={**recipe.mapping, "search": replace(here, value=ranges)})
 
 
 def name_node(node: Node) -> Node | None:

@@ -30,6 +30,7 @@ from zoo.recipe import (
 from zoo.registry.conversion import BAD, DEFAULT, Converter
 from zoo.registry.documents import Mark, Node
 from zoo.registry.merging import name_node
+from zoo.registry.ranges import range_problems, typed
 
 REQUIRED = ("data", "architecture", "optimizer")
 BLOCKS = (
@@ -80,7 +81,8 @@ class _Resolver:
             if key not in BLOCKS:
                 converter.unknown_key(block, key, "", BLOCKS)
         regularizers = self._regularizers()
-        search, freeze = self._search(regularizers), self._freeze()
+        freeze = self._freeze()
+        search = self._search(regularizers, noted=isinstance(freeze, Freeze) and freeze.choose)
         if isinstance(freeze, Freeze) and freeze.choose and search == {} and "search" in self.node.mapping:
             converter.notes.append("nothing is left to choose from: the head trains as the recipe says")
             freeze = msgspec.structs.replace(freeze, choose=False)
@@ -106,18 +108,22 @@ class _Resolver:
         self._check(parts)
         if converter.problems or any(part is BAD for part in parts.values()):
             return None
+        parts["search"] = {path: typed(values, converter.kinds.get(path)) for path, values in search.items()}
         return Recipe(name=self.name, **parts, origins=converter.origins, notes=tuple(converter.notes))
 
     def _block(self, key: str, kind: Any, default: T) -> T:
         if key not in self.node.mapping:
             self._defaults(key, kind)
             return default
+        self.converter.kinds[key] = kind
         value: T = self.converter.value(self.node.mapping[key], kind, key)
         return value
 
     def _defaults(self, key: str, kind: Any) -> None:
-        names = getattr(kind, "__struct_fields__", ())
-        self.converter.origins.update({f"{key}.{name}": DEFAULT for name in names} or {key: DEFAULT})
+        fields = msgspec.structs.fields(kind) if hasattr(kind, "__struct_fields__") else ()
+        kinds = {f"{key}.{field.name}": field.type for field in fields} or {key: kind}
+        self.converter.kinds.update(kinds)
+        self.converter.origins.update(dict.fromkeys(kinds, DEFAULT))
 
     def _component(self, key: Any, beside: tuple[str, ...] = ()) -> Any:
         if key not in self.node.mapping:
@@ -145,14 +151,15 @@ class _Resolver:
         name = self.converter.value(named, Literal[tuple(SCHEDULES)], "schedule.name")
         return BAD if name is BAD else self.converter.struct(node, SCHEDULES[name], "schedule", DEFAULT, ("name",))
 
-    def _search(self, regularizers: Any) -> Any:
+    def _search(self, regularizers: Any, *, noted: bool) -> Any:
         """Return the ranges, without those of regularizers that the recipe does not have: it may have inherited them."""
         search: Any = self._block("search", dict[str, Range], {})
         if search is BAD or regularizers is BAD:
             return search
         names = {component.name for component in regularizers}
         gone = [p for p in search if p.startswith("regularizers.") and p.split(".")[1] not in names]
-        self.converter.notes += [f"search leaves {path} out: the recipe has no such regularizer" for path in gone]
+        if noted:
+            self.converter.notes += [f"search leaves {path} out: the recipe has no such regularizer" for path in gone]
         return {path: values for path, values in search.items() if path not in gone}
 
     def _freeze(self) -> Any:
@@ -250,16 +257,10 @@ class _Resolver:
             )
 
     def _check_search(self, search: dict[str, Range]) -> None:
-        settings = {path for path in self.converter.origins if not path.startswith(("search.", "target."))}
+        kinds = {path: kind for path, kind in self.converter.kinds.items() if path in self.converter.origins}
         for path, values in search.items():
-            if path not in settings and not self.converter.partial:
-                near = nearest(path, settings, 1)
-                self._report(
-                    f"search.{path}", f"unknown setting '{path}'" + (f"; did you mean '{near[0]}'?" if near else "")
-                )
-            numbers = values.low is not None and values.high is not None and values.low < values.high
-            if values.choices is not None if numbers else not values.choices:
-                self._report(f"search.{path}", f"search.{path} needs low < high, or choices")
+            for where, message in range_problems(path, values, kinds, partial=self.converter.partial):
+                self._report(f"search.{path}{where}", message)
 
     def _metric(self, path: str, metric: str, known: tuple[str, ...]) -> None:
         if metric not in known:
@@ -275,6 +276,8 @@ class _Resolver:
         node, rest = self.node, path
         while rest:
             if isinstance(node.value, list):
+                if rest.isdigit():
+                    return node.items[int(rest)].mark
                 found = [item for item in node.items if (named := name_node(item)) and named.value == rest]
                 return found[-1].mark if found else node.mark
             key = next((key for key in node.mapping if rest == key or rest.startswith(f"{key}.")), None)

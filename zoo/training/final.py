@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
 from zoo import storage
@@ -17,9 +17,10 @@ from zoo.training.run import Run
 
 
 def evaluate_splits(
-    x: Experiment, run: Run, stop: Callable[[], None]
+    x: Experiment, run: Run, splits: Sequence[str], stop: Callable[[], None]
 ) -> Generator[Evaluating, None, tuple[dict[str, Any], DataError | None]]:
-    """Return the figures of validation and of test, None for a split that is not there, and why test could not be read.
+    """Return the figures of validation and of test, None for a split that is not there or not in `splits`, and why test
+    could not be read.
 
     In that case the figures have the `problem` in words. `stop` is called after each split and may raise.
     """
@@ -27,7 +28,7 @@ def evaluate_splits(
     problem: DataError | None = None
     for split in ("validation", "test"):
         try:
-            if split in x.dataset.splits:
+            if split in x.dataset.splits and split in splits:
                 figures[split] = yield from evaluate_split(x, run, split)
         except DataError as error:
             # Of several processes one alone may meet the file, and the others would wait for it.

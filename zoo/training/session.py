@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -25,11 +24,12 @@ from zoo.training.experiment import Experiment, build, with_recipe
 from zoo.training.final import evaluate_splits
 from zoo.training.loop import fit
 from zoo.training.manifest import describe, drift, environment
-from zoo.training.progress import Progress, monitored
+from zoo.training.progress import Progress, gathered, monitored
 from zoo.training.run import Run, claim_directory, new_directory, stored_recipe
 from zoo.training.signals import caught_signals
 
 SAVE_SECONDS = 300.0
+SPLITS = ("validation", "test")  # evaluated at the end
 
 
 class Session:
@@ -50,8 +50,13 @@ class Session:
         self._seconds = 0.0
 
     @classmethod
-    def start(cls, recipe: Recipe, *, catalog: Catalog, run: Path | None = None, device: str = "auto") -> Session:
-        """Return a session for a new run; reads the data and builds the model first, so bad input leaves no directory."""
+    def start(
+        cls, recipe: Recipe, *, catalog: Catalog, run: Path | None = None, device: str = "auto", test: bool = True
+    ) -> Session:
+        """Return a session for a new run; reads the data and builds the model first, so bad input leaves no directory.
+
+        Without `test` the run never evaluates the test split, however often it is stopped and resumed.
+        """
         recipe = absolute_paths(recipe)
         new_directory(recipe.name, recipe.training.seed, run)
         threads = recipe.training.threads or torch.get_num_threads()
@@ -63,7 +68,10 @@ class Session:
             session = cls(Run(path), x, catalog, threads)
             if x.world.leads:
                 storage.write_text(path / "recipe.yaml", recipe_document(recipe))
-                storage.write_json(path / "manifest.json", describe(session.experiment, threads))
+                manifest = describe(session.experiment, threads)
+                storage.write_json(
+                    path / "manifest.json", {**manifest, "evaluates": list(SPLITS if test else SPLITS[:1])}
+                )
             session._stop_if(x.world.max(caught(), x.device))
         return session
 
@@ -204,7 +212,8 @@ class Session:
 
     def _save(self, *, best: bool) -> Saved:
         classes = list(self.experiment.dataset.classes)
-        state = {**self.experiment.state_dict(), "progress": self._shared_progress(), "classes": classes}
+        progress = gathered(self.progress, self.experiment.world)
+        state = {**self.experiment.state_dict(), "progress": progress, "classes": classes}
         state["inexact"] = self._reasons()
         path = self.run.checkpoints.folder
         if self.experiment.world.leads:
@@ -212,18 +221,6 @@ class Session:
         self.experiment.world.wait()
         self._saved_at = time.monotonic()
         return Saved(path=path, step=self.progress.step)
-
-    def _shared_progress(self) -> dict[str, Any]:
-        """Return the progress with the sums of all processes, which from here on the first one carries."""
-        world, progress = self.experiment.world, self.progress
-        if world.size > 1:
-            seen = torch.tensor(progress.seen, device=self.experiment.device)
-            totals = [world.sum(value) for value in (progress.loss, progress.correct, seen)]
-            keep = int(world.leads)
-            progress.loss.copy_(totals[0] * keep)
-            progress.correct.copy_(totals[1] * keep)
-            progress.seen = int(totals[2]) * keep
-        return progress.state_dict()
 
     def _record(self, event: EpochDone) -> None:
         if not self.experiment.world.leads:
@@ -237,8 +234,11 @@ class Session:
         x, progress = self.experiment, self.progress
         best = self.run.checkpoints.load_best()
         x.regularizers.evaluation_model(x.model).load_state_dict(best.get("evaluation", best["model"]))
+        evaluates = x.world.share_text(
+            ",".join(self.run.manifest.get("evaluates", SPLITS)) if x.world.leads else "", x.device
+        )
         figures, problem = yield from evaluate_splits(
-            x, self.run, lambda: self._stop_if(x.world.max(caught(), x.device))
+            x, self.run, evaluates.split(","), lambda: self._stop_if(x.world.max(caught(), x.device))
         )
         summary = {
             "run": str(self.run.path),
