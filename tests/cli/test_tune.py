@@ -51,7 +51,7 @@ def test_what_is_left_is_said_with_the_command_that_goes_on(capsys: pytest.Captu
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--run", "study"], "no search block, and no range is given\n  try: zoo tune conv-net-momentum --range"),
+        (["--run", "study"], "no search block, and no range is given\n  try: zoo tune conv-net-momentum --run study --range"),
         ([], "Missing option '--run'"),
         ([*COMMON, "--range", "optimizer.rate=1..2"], "command line: unknown setting 'optimizer.rate'; did you mean 'optimizer.lr'? (--range optimizer.rate=1..2)"),
         ([*COMMON, "--timeout", "soon"], "a time is like 45s, 30m or 1h30m, got 'soon' instead"),

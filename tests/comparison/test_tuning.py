@@ -233,7 +233,7 @@ def test_other_data_is_refused(tmp_path: Path) -> None:
 
 def test_what_cannot_be_searched_is_refused_before_anything_is_written() -> None:
     bad: list[tuple[Callable[[], Any], str]] = [
-        (lambda: study("training.epochs=1"), "no search block, and no range is given\n  try: zoo tune conv-net-momentum --range optimizer.lr=log:0.05..5"),
+        (lambda: study("training.epochs=1"), "no search block, and no range is given\n  try: zoo tune conv-net-momentum --run study --range optimizer.lr=log:0.05..5"),
         (lambda: study(LR, trials=0), "a study has one trial or more, got 0 instead"),
         (lambda: study(LR, sampler="grid"), "there is no sampler 'grid'\n  possible: random or tpe"),
         (lambda: study(LR, "training.best=train/loss"), "trials are judged on validation, and conv-net-momentum keeps the best epoch by train/loss"),

@@ -74,7 +74,7 @@ def tune(
     Raises ZooError where Optuna is not installed or the recipe has nothing to search, RunError where `run` holds something else,
     and Interrupted after a signal.
     """
-    _check(recipe, trials, sampler)
+    _check(recipe, run, trials, sampler)
     from zoo.comparison.tuning_report import written
 
     deadline = None if timeout is None else time.monotonic() + timeout
@@ -126,7 +126,7 @@ def proposal(recipe: Recipe) -> list[str]:
     return ranges
 
 
-def _check(recipe: Recipe, trials: int, sampler: str) -> None:
+def _check(recipe: Recipe, run: Path, trials: int, sampler: str) -> None:
     try:
         import_module("optuna")
     except ImportError as error:
@@ -140,7 +140,8 @@ def _check(recipe: Recipe, trials: int, sampler: str) -> None:
     if not recipe.search:
         ranges = " ".join(f"--range {text}" for text in proposal(recipe)) or "--range training.batch_size=32,64,128"
         raise ZooError(
-            f"recipe {recipe.name} has no search block, and no range is given", hint=f"zoo tune {recipe.name} {ranges}"
+            f"recipe {recipe.name} has no search block, and no range is given",
+            hint=f"zoo tune {recipe.name} --run {run} {ranges}",
         )
     if not monitored(recipe).startswith("validation/"):
         raise ZooError(
