@@ -25,7 +25,7 @@ hookimpl = pluggy.HookimplMarker(GROUP)
 
 @hookspec
 def zoo_architectures() -> Iterable[ArchitectureSpec]:  # type: ignore[empty-body]  # a hook specification has none
-    """Return the architectures of this plugin."""
+    """Return the architectures of this plugin; `scales` of a spec are the parameters by which it is matched to a budget."""
 
 
 @hookspec

@@ -65,6 +65,12 @@ def test_an_architecture_is_shown_layer_by_layer(capsys: pytest.CaptureFixture[s
     assert f"{shown['parameters']:,}" in table
 
 
+def test_an_architecture_is_shown_with_the_parameters_that_make_it_larger(capsys: pytest.CaptureFixture[str]) -> None:
+    shown = document(capsys, "mixer-swap", "width=8", "--input", "1x8x8")
+    assert shown["facts"] == {"family": "depends on the settings", "scales": "width, expansion, hidden"}
+    assert document(capsys, "linear", "--input", "1x8x8")["facts"] == {"family": "mlp"}
+
+
 def test_any_other_component_is_shown_with_its_parameters(capsys: pytest.CaptureFixture[str]) -> None:
     shown = document(capsys, "momentum")
     assert (shown["kind"], shown["plugin"]) == ("optimizer", "optimizers")
