@@ -20,9 +20,10 @@ from zoo.evaluation.cost import count_macs
 from zoo.plugins import Catalog
 from zoo.recipe import Recipe
 from zoo.registry import Registry
+from zoo.report.page import write_report
 from zoo.training.dryrun import DryRun, dry_run
 
-ANALYSIS = "analysis.json"
+ANALYSIS, REPORT = "analysis.json", "report.html"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,8 @@ def _macs(recipe: Recipe, proof: DryRun) -> int:
 def conduct(
     folder: Path, *, catalog: Catalog, device: str = "auto", progress: Callable[[Progress], None] | None = None
 ) -> dict[str, Any]:
-    """Bring the runs of the plan in `folder` to their end, analyse them, keep the analysis there, and return it.
+    """Bring the runs of the plan in `folder` to their end, analyse them, keep the analysis and its report there, and return
+    the analysis.
 
     May be called again after any stop, and by several processes at once. Raises Interrupted after the step in progress.
     """
@@ -91,4 +93,5 @@ def conduct(
     order = {id(cell): number for number, cell in enumerate(cells)}
     analysis = analyse(plan, sorted(done, key=lambda each: order[id(each.cell)]), folder)
     storage.write_bytes(folder / ANALYSIS, msgspec.json.format(msgspec.json.encode(analysis), indent=1))
+    write_report(analysis, folder / REPORT, catalog=catalog)
     return analysis
