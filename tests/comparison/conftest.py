@@ -10,7 +10,7 @@ import zoo
 from zoo.comparison import plan as plans
 from zoo.comparison.compare import conduct
 from zoo.comparison.execute import Done, Progress
-from zoo.comparison.plan import Corruptions, Expectation, Plan, Question
+from zoo.comparison.plan import Contestant, Corruptions, Expectation, Plan, Question
 from zoo.recipe import Recipe
 
 TINY = ("training.steps=12", "training.epochs=null", "training.threads=1", "training.early_stopping=null")
@@ -39,7 +39,8 @@ def question(**changes: Any) -> Question:
 def written(folder: Path, asked: Question) -> Plan:
     """Keep the plan of a question in a folder without a dry run, and return it."""
     recipes: list[Recipe] = [zoo.resolve(name, *asked.settings, data=asked.data) for name in asked.recipes]
-    plan = plans.make(asked, recipes, [(100, 1000)] * len(recipes))
+    contestants = [Contestant(name=r.name, family=plans.family(r), parameters=100, macs=1000) for r in recipes]
+    plan = plans.make(asked, contestants)
     plans.write(folder, plan, recipes)
     return plan
 

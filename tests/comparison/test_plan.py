@@ -59,7 +59,7 @@ def test_another_question_in_the_same_folder_is_refused_with_what_differs(tmp_pa
 def test_recipes_on_other_data_are_refused_with_the_fields(tmp_path: Path) -> None:
     recipes = [zoo.resolve(NET), zoo.resolve(LSTM, "data.split_seed=1", "data.train_size=90")]
     with pytest.raises(ZooError, match=r"data.split_seed is 0 and 1; data.train_size is None and 90"):
-        plans.make(question(), recipes, [(1, 1)] * 2)
+        plans.require_one_protocol(recipes)
 
 
 @pytest.mark.parametrize("pair", [("cnn", LSTM), (NET, "resnet18"), ("cnn", "mlp")])

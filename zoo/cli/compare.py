@@ -56,6 +56,26 @@ _EXPECTATION = re.compile(r"(?P<recipe>[^@=]+)@(?P<value>[^=]+)=(?P<sign>falls|r
     "--severity", "severities", type=click.IntRange(1, 5), multiple=True, metavar="N", help="With --corruptions: these."
 )
 @click.option(
+    "--budget",
+    "budgets",
+    multiple=True,
+    metavar="KIND=X",
+    help="Bring all networks to the same macs or parameters, or all trainings to the same seconds of processor time.",
+)
+@click.option(
+    "--tune",
+    "trials",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="First tune every recipe by N trials on validation.",
+)
+@click.option(
+    "--larger",
+    is_flag=True,
+    help="With --budget macs=X: train models of twice the cost, to stand beside ensembles of two.",
+)
+@click.option(
     "--margin",
     type=click.FloatRange(0, min_open=True),
     default=0.5,
@@ -120,6 +140,9 @@ def _question(recipes: tuple[str, ...], settings: tuple[str, ...], options: dict
         primary=tuple(_pair(text) for text in options["primary"]),
         expect=tuple(_expectation(text, recipes, values) for text in options["expect"]),
         corruptions=_corruptions(options),
+        **_budget(options["budgets"]),
+        trials=options["trials"],
+        larger=options["larger"],
         margin=options["margin"] / 100,
         store=options["store"],
     )
@@ -158,6 +181,24 @@ def _expectation(text: str, recipes: tuple[str, ...], values: tuple[str, ...]) -
     )
 
 
+def _budget(texts: tuple[str, ...]) -> dict[str, Any]:
+    """Return what a question says of budgets: one of size, and one of seconds."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        kind, _, value = text.partition("=")
+        try:
+            amount = float(value)
+        except ValueError:
+            raise ZooError(
+                f"--budget {text} is not understood", hint="--budget macs=2e6, or parameters=1e5, seconds=60"
+            ) from None
+        key, budget = ("seconds", amount) if kind == "seconds" else ("budget", (kind, amount))
+        if key in found:
+            raise ZooError(f"--budget {text} is one too many", possible="one of macs and parameters, and seconds")
+        found[key] = budget
+    return found
+
+
 def _corruptions(options: dict[str, Any]) -> Corruptions | None:
     from zoo.comparison.plan import Corruptions
 
@@ -175,11 +216,15 @@ def _propose(
 ) -> None:
     """Work the plan out, print it, and keep it unless it is only to be shown."""
     from zoo.comparison import plan as plans
-    from zoo.comparison.compare import propose
+    from zoo.comparison.proposal import propose
     from zoo.console.comparison import plan_table
 
-    with stdout_on_stderr(), working("a dry run of every recipe …"):
-        proposal = propose(question, workspace.registry, device=device)
+    tuning = None if only_plan else folder
+    try:
+        with stdout_on_stderr(), working("working the plan out …"):
+            proposal = propose(question, workspace.registry, folder=tuning, device=device, note=print_note)
+    except Interrupted as error:
+        raise Interrupted(error.exit_code - 128, error.problem, hint="the same command again goes on") from error
     if only_plan and as_json:
         seconds = [{"recipe": name, "value": value, "seconds": s} for (name, value), s in proposal.seconds.items()]
         print_json({"plan": proposal.plan, "seconds": seconds, "total_seconds": proposal.total_seconds})

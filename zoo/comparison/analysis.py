@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from itertools import product
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -77,26 +78,28 @@ def analyse(plan: Plan, done: Sequence[Done], folder: Path) -> Row:
 
 
 def _tables(plan: Plan, finished: Sequence[Done]) -> list[Answers]:
-    runs: dict[tuple[str, str | None], dict[int, Run]] = {}
+    cells: dict[tuple[str, str | None], dict[int, Done]] = {}
     for each in finished:
-        runs.setdefault((each.cell.contestant, each.cell.value), {})[each.cell.seed] = each.run
-    return [
-        read(contestant.name, value, dict(sorted(runs[contestant.name, value].items())))
-        for value in plan.values
-        for contestant in plan.contestants
-        if (contestant.name, value) in runs
-    ]
+        cells.setdefault((each.cell.contestant, each.cell.value), {})[each.cell.seed] = each
+    tables = []
+    for value, contestant in product(plan.values, plan.contestants):
+        if found := cells.get((contestant.name, value)):
+            batch_size = next(iter(found.values())).cell.recipe.training.batch_size
+            runs = {seed: each.run for seed, each in sorted(found.items())}
+            tables.append(read(contestant.name, value, batch_size, runs))
+    return tables
 
 
 def _condition(plan: Plan, value: str | None, tables: Sequence[Answers]) -> Row:
     contestants = {contestant.name: contestant for contestant in plan.contestants}
+    members = [table for table in tables if not contestants[table.contestant].larger]
     return {
         "value": value,
         "recipes": [_recipe(contestants[table.contestant], table, plan.question.level) for table in tables],
-        "pairs": verdicts.pairs(plan, tables),
-        "families": verdicts.families(plan, tables),
-        "overlap": overlap.overlap(plan, tables),
-        "robustness": robustness(plan, tables),
+        "pairs": verdicts.pairs(plan, members),
+        "families": verdicts.families(plan, members),
+        "overlap": overlap.overlap(plan, members),
+        "robustness": robustness(plan, members),
         "ensembles": ensembles(plan, tables),
     }
 

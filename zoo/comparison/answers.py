@@ -20,11 +20,12 @@ from zoo.training.run import Run
 class Answers:
     """One contestant's answers at one value of the varied setting, a row per seed.
 
-    `guesses` int64, `right` bool and `losses` float32 (nats) are `(seeds, items)`; `saved` has each seed's table of logits.
+    They trained with batches of `batch_size`. `guesses` int64, `right` bool and `losses` float32 (nats) are `(seeds, items)`; `saved` has each seed's table of logits.
     """
 
     contestant: str
     value: str | None
+    batch_size: int
     seeds: tuple[int, ...]
     runs: tuple[Run, ...]
     saved: tuple[Saved, ...]
@@ -59,13 +60,23 @@ class Answers:
         return self.losses[[self.seeds.index(seed) for seed in seeds]]
 
 
-def read(contestant: str, value: str | None, runs: Mapping[int, Run]) -> Answers:
+def read(contestant: str, value: str | None, batch_size: int, runs: Mapping[int, Run]) -> Answers:
     """Return the answers of a contestant's finished runs by seed. Raises DataError where a file of predictions is damaged."""
     saved = [Saved.load(run.predictions("test")) for run in runs.values()]
     tables = [_judged(each) for each in saved]
     guesses, losses = np.stack([table[0] for table in tables]), np.stack([table[1] for table in tables])
     right = guesses == saved[0].predictions.labels
-    return Answers(contestant, value, tuple(runs), tuple(runs.values()), tuple(saved), guesses, right, losses)
+    return Answers(
+        contestant=contestant,
+        value=value,
+        batch_size=batch_size,
+        seeds=tuple(runs),
+        runs=tuple(runs.values()),
+        saved=tuple(saved),
+        guesses=guesses,
+        right=right,
+        losses=losses,
+    )
 
 
 def _judged(saved: Saved) -> tuple[NDArray[np.int64], NDArray[np.float32]]:

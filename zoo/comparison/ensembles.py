@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, combinations_with_replacement
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from zoo.comparison.answers import Answers
 from zoo.comparison.crossed import differences, interval, mean_over
-from zoo.comparison.plan import Contestant, Plan
+from zoo.comparison.plan import Plan
 from zoo.comparison.verdicts import plain
 from zoo.evaluation.metrics import log_softmax
 
@@ -27,18 +28,25 @@ def ensembles(plan: Plan, tables: Sequence[Answers]) -> list[Row]:
     """Return a row for every two families, one and itself included: the accuracy of the pairs of models from them.
 
     A pair has two different recipes of the same seed; `accuracy` and `gain`, over the better member of each pair on validation,
-    are means over pairs with intervals over seeds and samples, the recipes taken as fixed. `macs` is the mean of the sums of both
-    members' for one image. Families of one recipe have no pair within. `pairs` lists each.
+    are means over pairs with intervals over seeds and samples, the recipes taken as fixed. `macs` and `training_macs` are means
+    of the sums of both members', of one image and of the whole training. Families of one recipe have no pair within. `pairs`
+    lists each. Where the plan has larger models, `larger` names the best of them on validation, its accuracy and its costs, and
+    `above_larger` is the difference of the pairs and it.
     """
-    contestants = {contestant.name: contestant for contestant in plan.contestants}
+    everyone = {contestant.name: contestant for contestant in plan.contestants}
     seeds = sorted(set.intersection(*(set(table.seeds) for table in tables))) if tables else []
+    if not seeds:
+        return []
+    alone = max(
+        (table for table in tables if everyone[table.contestant].larger),
+        key=lambda table: sum(_validation(table, seed) for seed in seeds),
+        default=None,
+    )
     members = {
         family: [table for table in tables if table.contestant in names] for family, names in plan.families.items()
     }
-    if not seeds:
-        return []
     kinds = ((a, b, list(_pairs(members[a], members[b], same=a == b))) for a, b in _kinds(members))
-    return [_kind(plan, a, b, pairs, seeds, contestants) for a, b, pairs in kinds if pairs]
+    return [_kind(plan, a, b, pairs, seeds, alone) for a, b, pairs in kinds if pairs]
 
 
 def _kinds(members: Mapping[str, Sequence[Answers]]) -> Iterator[tuple[str, str]]:
@@ -53,29 +61,48 @@ def _pairs(ours: Sequence[Answers], theirs: Sequence[Answers], *, same: bool) ->
 
 
 def _kind(
-    plan: Plan,
-    a: str,
-    b: str,
-    pairs: Sequence[tuple[Answers, Answers]],
-    seeds: Sequence[int],
-    contestants: Mapping[str, Contestant],
+    plan: Plan, a: str, b: str, pairs: Sequence[tuple[Answers, Answers]], seeds: Sequence[int], alone: Answers | None
 ) -> Row:
     together = [together_right(first, second, seeds) for first, second in pairs]
     better = [_better(first, second, seeds) for first, second in pairs]
-    level = plan.question.level
     gains = mean_over(differences(right, best) for right, best in zip(together, better, strict=True))
-    costs = [contestants[first.contestant].macs + contestants[second.contestant].macs for first, second in pairs]
-    return {
+    costs = [[sum(each) for each in zip(cost(plan, first), cost(plan, second), strict=True)] for first, second in pairs]
+    row = {
         "a": a,
         "b": b,
-        "accuracy": {**plain(interval(mean_over(together), level)), "p": None},
-        "gain": {**plain(interval(gains, level)), "p": None},
-        "macs": sum(costs) / len(costs),
+        "accuracy": _estimate(plan, mean_over(together)),
+        "gain": _estimate(plan, gains),
+        "macs": fmean(macs for macs, _ in costs),
+        "training_macs": fmean(training for _, training in costs),
         "pairs": [
-            {"members": [first.contestant, second.contestant], "accuracy": float(right.mean()), "macs": cost}
-            for (first, second), right, cost in zip(pairs, together, costs, strict=True)
+            {"members": [first.contestant, second.contestant], "accuracy": float(right.mean()), "macs": macs}
+            for (first, second), right, (macs, _) in zip(pairs, together, costs, strict=True)
         ],
     }
+    if alone is not None:
+        right = alone.right_on(seeds)
+        macs, training = cost(plan, alone)
+        row["larger"] = {
+            "recipe": alone.contestant,
+            "accuracy": _estimate(plan, right),
+            "macs": macs,
+            "training_macs": training,
+        }
+        row["above_larger"] = _estimate(plan, mean_over(together) - right)
+    return row
+
+
+def cost(plan: Plan, table: Answers) -> tuple[int, int]:
+    """Return the multiply-accumulates of a model for one image, and of its training: three times as many for each image seen,
+    since the backward pass takes two products for each of the forward pass."""
+    macs = next(contestant.macs for contestant in plan.contestants if contestant.name == table.contestant)
+    run, samples = table.runs[0], table.runs[0].manifest["samples"]["train"]
+    seen = round((run.summary or {}).get("steps", 0) * samples / -(-samples // table.batch_size))
+    return macs, 3 * macs * seen
+
+
+def _estimate(plan: Plan, values: NDArray[Any]) -> Row:
+    return {**plain(interval(values, plan.question.level)), "p": None}
 
 
 def together_right(a: Answers, b: Answers, seeds: Sequence[int]) -> Right:

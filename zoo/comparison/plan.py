@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from itertools import combinations, product
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -31,12 +31,18 @@ _BESIDES = ("acquisition", "search", "target")
 
 
 class Contestant(msgspec.Struct, frozen=True, kw_only=True):
-    """One recipe of a comparison: its name, its architecture's family, and what its network costs for one image."""
+    """One recipe of a comparison: its name, its architecture's family, and what its network costs for one image.
+
+    `changed` are the settings that a budget or tuning gave other values than the recipe's. A `larger` one stands beside
+    ensembles of two of the others, as one model of their cost, and in no other comparison.
+    """
 
     name: str
     family: str
     parameters: int
     macs: int
+    changed: dict[str, Any] = {}
+    larger: bool = False
 
 
 class Corruptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +76,10 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     primary: tuple[tuple[str, str], ...] = ()
     expect: tuple[Expectation, ...] = ()
     corruptions: Corruptions | None = None
+    budget: tuple[str, float] | None = None
+    seconds: float | None = None
+    trials: int = 0
+    larger: bool = False
     margin: float = 0.005
     level: float = 0.95
     store: str = "runs"  # of the runs; beside the plan where it is relative
@@ -105,10 +115,15 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(cast(Arrangement, other) for other in self.question.values if other != NONE) if varied else ()
 
     @property
+    def members(self) -> tuple[Contestant, ...]:
+        """The contestants that are compared with one another."""
+        return tuple(contestant for contestant in self.contestants if not contestant.larger)
+
+    @property
     def families(self) -> dict[str, tuple[str, ...]]:
-        """The contestants' names by family, in order."""
+        """The members' names by family, in order."""
         names: dict[str, list[str]] = {}
-        for contestant in self.contestants:
+        for contestant in self.members:
             names.setdefault(contestant.family, []).append(contestant.name)
         return {family: tuple(members) for family, members in names.items()}
 
@@ -165,28 +180,24 @@ def require_same(folder: Path, plan: Plan, question: Question) -> None:
         )
 
 
-def make(question: Question, recipes: Sequence[Recipe], costs: Sequence[tuple[int, int]]) -> Plan:
-    """Return the plan for a question whose recipes are resolved; `costs` are the parameters and MACs of each.
+def make(question: Question, contestants: Sequence[Contestant]) -> Plan:
+    """Return the plan for a question whose contestants are known.
 
-    Raises ZooError for fewer than two recipes (one, where a setting is varied), for recipes that do not share their data,
-    and for a declared pair that names neither two of them nor two of their families.
+    Raises ZooError for fewer than two recipes (one, where a setting is varied), and for a declared pair that names neither two
+    of them nor two of their families.
     """
-    if len(recipes) < (1 if question.values else 2):
+    members = [contestant for contestant in contestants if not contestant.larger]
+    if len(members) < (1 if question.values else 2):
         raise ZooError("a comparison needs two recipes", hint="zoo compare RECIPE RECIPE --run DIR")
-    _require_one_protocol(recipes)
-    contestants = tuple(
-        Contestant(name=recipe.name, family=_family(recipe), parameters=parameters, macs=macs)
-        for recipe, (parameters, macs) in zip(recipes, costs, strict=True)
-    )
-    primary = question.primary or _default_pairs(contestants)
-    names, families = ({getattr(c, part) for c in contestants} for part in ("name", "family"))
+    primary = question.primary or _default_pairs(members)
+    names, families = ({getattr(c, part) for c in members} for part in ("name", "family"))
     for pair in primary:
         if not (set(pair) <= names or set(pair) <= families):
             raise ZooError(
                 f"'{pair[0]}' and '{pair[1]}' are neither two recipes of the comparison nor two families of them",
                 possible=f"recipes {', '.join(sorted(names))}; families {', '.join(sorted(families))}",
             )
-    plan = Plan(created=now(), question=question, contestants=contestants, primary=tuple(primary), smallest=())
+    plan = Plan(created=now(), question=question, contestants=tuple(contestants), primary=tuple(primary), smallest=())
     return msgspec.structs.replace(plan, smallest=_smallest(plan))
 
 
@@ -218,13 +229,14 @@ def _smallest(plan: Plan) -> tuple[float, ...]:
     )
 
 
-def _family(recipe: Recipe) -> str:
+def family(recipe: Recipe) -> str:
+    """Return the family of a recipe's architecture."""
     spec = recipe.architecture.spec
     assert isinstance(spec, ArchitectureSpec)
     return spec.facts(recipe.architecture.params).family
 
 
-def _require_one_protocol(recipes: Sequence[Recipe]) -> None:
+def require_one_protocol(recipes: Sequence[Recipe]) -> None:
     """Raise ZooError, naming what differs, where recipes do not see the same samples in the same splits."""
     first, *rest = (_protocol(recipe) for recipe in recipes)
     for recipe, other in zip(recipes[1:], rest, strict=True):
@@ -249,8 +261,3 @@ def _default_pairs(contestants: Sequence[Contestant]) -> tuple[tuple[str, str], 
         return ((contestants[0].name, contestants[1].name),)
     families = {contestant.family for contestant in contestants}
     return ((CNN, RNN),) if {CNN, RNN} <= families else ()
-
-
-def pairs(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Return all pairs of names, in order."""
-    return list(combinations(names, 2))

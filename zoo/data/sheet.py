@@ -59,7 +59,7 @@ def rows_with(dataset: Dataset, change: Change, *, samples: int) -> list[Row]:
     changed = [view.numpy() for view in change(split)]
     names = [dataset.classes[label] for label in split.labels]
     return [
-        Row(name, _visible(one, one), [_visible(view[index], one) for view in changed])
+        Row(name, visible(one, one), [visible(view[index], one) for view in changed])
         for index, (name, one) in enumerate(zip(names, whole, strict=True))
     ]
 
@@ -67,7 +67,7 @@ def rows_with(dataset: Dataset, change: Change, *, samples: int) -> list[Row]:
 def draw(rows: Sequence[Row], titles: Sequence[str] | None = None) -> bytes:
     """Return the sheet as a PNG: a line per row, its class, the original, then the views under their titles or epochs."""
     font = ImageFont.load_default(LETTER)
-    height, width = _enlarged(rows[0].original).shape[:2]
+    height, width = enlarged(rows[0].original).shape[:2]
     label = max(_length(font, _shortened(row.class_name, font)) for row in rows)
     left = MARGIN + label + 2 * GAP
     # The originals stand apart from their views.
@@ -82,7 +82,7 @@ def draw(rows: Sequence[Row], titles: Sequence[str] | None = None) -> bytes:
         y = HEADER + line * (height + GAP)
         pen.text((MARGIN, y + height / 2), _shortened(row.class_name, font), INK, font, anchor="lm")
         for x, pixels in zip(columns, (row.original, *row.views), strict=True):
-            sheet.paste(Image.fromarray(_enlarged(pixels)), (x, y))
+            sheet.paste(Image.fromarray(enlarged(pixels)), (x, y))
     buffer = io.BytesIO()
     sheet.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
@@ -107,7 +107,7 @@ def _first_of_each_class(split: Split, count: int) -> Split:
     return Split(split.name, split.images, split.samples[chosen], split.labels[chosen])
 
 
-def _visible(image: NDArray[Any], original: NDArray[Any]) -> Pixels:
+def visible(image: NDArray[Any], original: NDArray[Any]) -> Pixels:
     """Return an image `(C, H, W)` as uint8 `(H, W, 3)`; of arrays, the range of the original is black to white."""
     values = image.astype(np.float64)
     if original.dtype != np.uint8:
@@ -118,7 +118,7 @@ def _visible(image: NDArray[Any], original: NDArray[Any]) -> Pixels:
     return np.ascontiguousarray(np.rint(values).clip(0, 255).astype(np.uint8).transpose(1, 2, 0))
 
 
-def _enlarged(pixels: Pixels) -> Pixels:
+def enlarged(pixels: Pixels) -> Pixels:
     """Return the image with every pixel repeated, so that small ones can be seen; a signal becomes a stripe."""
     height, width = pixels.shape[:2]
     times = max(1, round(CELL / max(height, width)))

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import zoo
+from tests.comparison.conftest import LSTM, NET, TINY, question
+from zoo.comparison import plan as plans
+from zoo.comparison.compare import conduct
+from zoo.comparison.proposal import propose
+from zoo.errors import ZooError
+from zoo.registry import Registry
+
+
+def registry() -> Registry:
+    return Registry.load(zoo.catalog)
+
+
+def test_every_recipe_is_proven_at_every_value_and_its_time_estimated() -> None:
+    found = propose(question(settings=TINY, vary="data.train_size", values=("100", "200"), seeds=3), registry())
+    assert set(found.seconds) == {(name, value) for name in (NET, LSTM) for value in ("100", "200")}
+    assert found.total_seconds == pytest.approx(3 * sum(found.seconds.values()))
+    assert not Path("runs").exists()
+
+
+def test_a_value_that_a_recipe_does_not_take_is_refused_before_anything_is_written() -> None:
+    with pytest.raises(ZooError, match="train_size 100000 does not fit"):
+        propose(question(settings=TINY, vary="data.train_size", values=("100", "100000")), registry())
+
+
+@pytest.mark.parametrize(("kind", "value"), [("macs", 1e5), ("parameters", 2e4)])
+def test_networks_are_brought_to_one_budget_and_the_plan_says_what_was_achieved(kind: str, value: float) -> None:
+    found = propose(question(budget=(kind, value)), registry())
+    for contestant, recipe in zip(found.plan.contestants, found.recipes, strict=True):
+        assert abs(getattr(contestant, kind) / value - 1) <= 0.03
+        for path, changed in contestant.changed.items():
+            assert getattr(recipe.architecture.params, path.removeprefix("architecture.")) == changed
+
+
+def test_a_budget_that_a_network_cannot_have_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ZooError, match="cannot have 10 parameters"):
+        propose(question(budget=("parameters", 10)), registry())
+
+
+def test_seconds_become_steps_once() -> None:
+    asked = question(settings=("training.threads=1", "training.early_stopping=null"), seconds=0.5)
+    found = propose(asked, registry())
+    for contestant, recipe in zip(found.plan.contestants, found.recipes, strict=True):
+        assert recipe.training.steps == contestant.changed["training.steps"] >= 1
+        assert recipe.training.epochs is None
+
+
+def test_one_larger_model_of_twice_the_cost_stands_beside_ensembles_of_two(tmp_path: Path) -> None:
+    settings = (*TINY, "data.train_size=200", "training.batch_size=50")
+    recipes = (NET, "lenet5-adamw")
+    asked = question(budget=("macs", 1e5), larger=True, recipes=recipes, settings=settings, seeds=1)
+    found = propose(asked, registry(), folder=tmp_path)
+    assert [c.name for c in found.plan.contestants if c.larger] == [f"{NET}-larger", "lenet5-adamw-larger"]
+    assert all(abs(c.macs / 2e5 - 1) <= 0.03 for c in found.plan.contestants if c.larger)
+    assert found.plan.primary == ((NET, "lenet5-adamw"),)
+    plans.write(tmp_path, found.plan, found.recipes)
+    analysis = conduct(tmp_path, catalog=zoo.catalog, device="cpu")
+    (row,) = analysis["conditions"][0]["ensembles"]
+    assert row["larger"]["recipe"].endswith("-larger") and len(analysis["conditions"][0]["recipes"]) == 4
+    difference = row["accuracy"]["estimate"] - row["larger"]["accuracy"]["estimate"]
+    assert row["above_larger"]["estimate"] == pytest.approx(difference)
+    assert row["larger"]["macs"] == pytest.approx(row["macs"], rel=0.06)
+    assert row["larger"]["training_macs"] == pytest.approx(row["training_macs"], rel=0.06)
+    assert len(analysis["conditions"][0]["pairs"]) == 1
+    with pytest.raises(ZooError, match="takes a budget of multiply-accumulates"):
+        propose(question(larger=True), registry())
+
+
+def test_every_recipe_is_tuned_by_the_same_number_of_trials(tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    asked = question(trials=2, seeds=1, settings=(*TINY, "data.train_size=100"))
+    found = propose(asked, registry(), folder=tmp_path)
+    for contestant, recipe in zip(found.plan.contestants, found.recipes, strict=True):
+        folders = list((tmp_path / "tuning" / recipe.name / "trials").glob("[0-9]*"))
+        assert len(folders) == 2
+        assert contestant.changed["optimizer.lr"] == recipe.optimizer.params.lr  # type: ignore[attr-defined]
+        assert not any((folder / "ledger.jsonl").exists() for folder in folders)
+    again = propose(asked, registry(), folder=tmp_path)
+    assert [c.changed for c in again.plan.contestants] == [c.changed for c in found.plan.contestants]
