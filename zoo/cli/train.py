@@ -73,7 +73,7 @@ def train(
         resolved = _resolve(workspace, recipe, overrides, data, seed)
     if dry_run:
         _require_free(resolved, run)
-        _dry_run(resolved, device, as_json)
+        _dry_run(workspace, resolved, device, as_json)
     else:
         _execute(lambda: _started(workspace, resolved, run, device), as_json)
 
@@ -188,13 +188,13 @@ def _report(summary: dict[str, Any], path: Path, as_json: bool) -> None:
         print_result(closing(summary, sorted(path.iterdir())))
 
 
-def _dry_run(recipe: Recipe, device: str, as_json: bool) -> None:
+def _dry_run(workspace: Workspace, recipe: Recipe, device: str, as_json: bool) -> None:
     from zoo.console.results import dry_run_card
 
     with stdout_on_stderr(), working("two steps on real batches …"):
         from zoo.training.dryrun import dry_run
 
-        result = dry_run(recipe, device=device)
+        result = dry_run(recipe, device=device, catalog=workspace.catalog)
     for note in result.notes:
         print_note(note)
     if as_json:

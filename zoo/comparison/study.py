@@ -50,7 +50,7 @@ def propose(question: Question, registry: Registry, *, device: str = "auto") -> 
         for value in question.values or (None,):
             varied = () if value is None else (f"{question.vary}={value}",)
             recipe = registry.resolve(name, (*question.settings, *varied), data=question.data)
-            proofs[name, value] = dry_run(recipe, device=device)
+            proofs[name, value] = dry_run(recipe, device=device, catalog=registry.catalog)
     first = (question.values or (None,))[0]
     costs = [(proofs[recipe.name, first].parameters, _macs(recipe, proofs[recipe.name, first])) for recipe in recipes]
     seconds = {key: proof.estimated_seconds for key, proof in proofs.items()}

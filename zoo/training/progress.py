@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from zoo.recipe import EarlyStopping, Plateau, Recipe
+from zoo.training.distributed import World
 
 
 def improves(metric: str, value: float, best: float | None, min_delta: float = 0.0) -> bool:
@@ -114,3 +115,15 @@ class Progress:
             if item.name != "device":
                 value = state[item.name]
                 setattr(self, item.name, Watch(**value) if isinstance(value, dict) else value)
+
+
+def gathered(progress: Progress, world: World) -> dict[str, Any]:
+    """Return the state with the sums of all processes, which from here on the first one carries."""
+    if world.size > 1:
+        seen = torch.tensor(progress.seen, device=progress.device)
+        totals = [world.sum(value) for value in (progress.loss, progress.correct, seen)]
+        keep = int(world.leads)
+        progress.loss.copy_(totals[0] * keep)
+        progress.correct.copy_(totals[1] * keep)
+        progress.seen = int(totals[2]) * keep
+    return progress.state_dict()

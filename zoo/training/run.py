@@ -78,6 +78,20 @@ class Run:
         return Checkpoints(self.path / "checkpoints")
 
     @property
+    def origin(self) -> dict[str, Any]:
+        """Where the weights that the run is evaluated with stand: {run, recipe, checkpoint, sha256 of its files}."""
+        index = self.checkpoints.index()
+        kept = index.best or index.last
+        if kept is None:
+            raise RunError(f"no checkpoint in {self.checkpoints.folder}", hint="the run has not started to train")
+        return {
+            "run": str(self.path.resolve()),
+            "recipe": self.recipe_name,
+            "checkpoint": kept.folder,
+            "sha256": kept.sha256,
+        }
+
+    @property
     def status(self) -> str:
         """`finished`, `running`, `failed`, or `interrupted` (by a signal, or by anything that left no word)."""
         if self.summary is not None:

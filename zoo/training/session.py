@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -20,12 +19,13 @@ from zoo.registry import recipe_document
 from zoo.settings import absolute_paths
 from zoo.training.choosing import choose
 from zoo.training.device import Inexact, available_devices, repeatable
+from zoo.training.distillation import pinned
 from zoo.training.events import EpochDone, Evaluating, Event, Finished, Noted, Saved, Started, StepDone
 from zoo.training.experiment import Experiment, build, with_recipe
 from zoo.training.final import evaluate_splits
 from zoo.training.loop import fit
 from zoo.training.manifest import describe, drift, environment
-from zoo.training.progress import Progress, monitored
+from zoo.training.progress import Progress, gathered, monitored
 from zoo.training.run import Run, claim_directory, new_directory, stored_recipe
 from zoo.training.signals import caught_signals
 
@@ -52,10 +52,10 @@ class Session:
     @classmethod
     def start(cls, recipe: Recipe, *, catalog: Catalog, run: Path | None = None, device: str = "auto") -> Session:
         """Return a session for a new run; reads the data and builds the model first, so bad input leaves no directory."""
-        recipe = absolute_paths(recipe)
+        recipe = pinned(absolute_paths(recipe))
         new_directory(recipe.name, recipe.training.seed, run)
         threads = recipe.training.threads or torch.get_num_threads()
-        x = build(recipe, device=device)
+        x = build(recipe, device=device, catalog=catalog)
         with caught_signals() as caught:  # a directory is left whole, so that the run can go on, or not made
             # Only now, and by making it: meanwhile another run may have taken the directory.
             path = claim_directory(recipe.name, recipe.training.seed, run) if x.world.leads else Path()
@@ -85,7 +85,8 @@ class Session:
         index = here.checkpoints.index()
         # A choice that was not finished begins anew, from the weights that the recipe names.
         anew = index.last is None or (recipe.freeze is not None and recipe.freeze.choose and index.last.step == 0)
-        session = cls(here, build(recipe, device=device, fresh=anew), catalog, threads)
+        x = build(recipe, device=device, fresh=anew, catalog=catalog)
+        session = cls(here, x, catalog, threads)
         if list(session.experiment.dataset.classes) != manifest["classes"]:
             raise RunError(
                 f"the data of {here.path} has other classes now: {', '.join(session.experiment.dataset.classes)}",
@@ -96,6 +97,8 @@ class Session:
             raise RunError(
                 f"the data of {here.path} is not what it was trained on so far", hint="restore the data, or train anew"
             )
+        if x.distillation is not None:
+            x.distillation.require_same(manifest)
         notes: list[str] = []
         if not anew:
             state, notes = here.checkpoints.load_last()
@@ -204,7 +207,8 @@ class Session:
 
     def _save(self, *, best: bool) -> Saved:
         classes = list(self.experiment.dataset.classes)
-        state = {**self.experiment.state_dict(), "progress": self._shared_progress(), "classes": classes}
+        progress = gathered(self.progress, self.experiment.world)
+        state = {**self.experiment.state_dict(), "progress": progress, "classes": classes}
         state["inexact"] = self._reasons()
         path = self.run.checkpoints.folder
         if self.experiment.world.leads:
@@ -212,18 +216,6 @@ class Session:
         self.experiment.world.wait()
         self._saved_at = time.monotonic()
         return Saved(path=path, step=self.progress.step)
-
-    def _shared_progress(self) -> dict[str, Any]:
-        """Return the progress with the sums of all processes, which from here on the first one carries."""
-        world, progress = self.experiment.world, self.progress
-        if world.size > 1:
-            seen = torch.tensor(progress.seen, device=self.experiment.device)
-            totals = [world.sum(value) for value in (progress.loss, progress.correct, seen)]
-            keep = int(world.leads)
-            progress.loss.copy_(totals[0] * keep)
-            progress.correct.copy_(totals[1] * keep)
-            progress.seen = int(totals[2]) * keep
-        return progress.state_dict()
 
     def _record(self, event: EpochDone) -> None:
         if not self.experiment.world.leads:
