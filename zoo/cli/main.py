@@ -77,7 +77,7 @@ def zoo(ctx: click.Context, registry: Path | None, plugins_dir: Path | None, deb
         return
     from zoo.cli.workspace import Workspace
 
-    ctx.obj = Workspace(registry, plugins_dir)
+    ctx.obj = Workspace(registry, plugins_dir, arguments=tuple(ctx.obj or ()))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -88,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")  # not every system's encoding has ≥ or →
     try:
         with _interruptible():
-            status = zoo.main(args, prog_name="zoo", standalone_mode=False)
+            status = zoo.main(args, prog_name="zoo", standalone_mode=False, obj=args)
             sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except ZooError as error:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -232,6 +233,11 @@ def find_run(text: str | Path, root: Path = RUNS) -> Run:
         if run.name == str(text):
             return run
     raise UnknownNameError("run", str(text), [run.name for run in runs], hint="zoo runs")
+
+
+def resume_command(run: Path, processes: int = 1) -> str:
+    """Return what to type for a run to go on, in as many processes as it began in."""
+    return shlex.join(["zoo", "train", "--resume", str(run), *(["--devices", str(processes)] * (processes > 1))])
 
 
 def stored_recipe(run: Run, catalog: Catalog) -> Recipe:

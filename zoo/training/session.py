@@ -18,7 +18,7 @@ from zoo.recipe import Recipe
 from zoo.registry import recipe_document
 from zoo.settings import absolute_paths
 from zoo.training.choosing import choose
-from zoo.training.device import Inexact, available_devices, repeatable
+from zoo.training.device import Inexact, repeatable, resumed_device
 from zoo.training.distillation import pinned
 from zoo.training.events import EpochDone, Evaluating, Event, Finished, Noted, Saved, Started, StepDone
 from zoo.training.experiment import Experiment, build, with_recipe
@@ -26,7 +26,7 @@ from zoo.training.final import evaluate_splits
 from zoo.training.loop import fit
 from zoo.training.manifest import describe, drift, environment
 from zoo.training.progress import Progress, gathered, monitored
-from zoo.training.run import Run, claim_directory, new_directory, stored_recipe
+from zoo.training.run import Run, claim_directory, new_directory, resume_command, stored_recipe
 from zoo.training.signals import caught_signals
 
 SAVE_SECONDS = 300.0
@@ -80,8 +80,7 @@ class Session:
         recipe = stored_recipe(here, catalog)
         before = manifest["environment"]
         threads = int(before["threads"])
-        if device == "auto" and (began_on := before["device"].split()[0]) in available_devices():
-            device = began_on
+        device = resumed_device(device, before["device"])
         index = here.checkpoints.index()
         # A choice that was not finished begins anew, from the weights that the recipe names.
         anew = index.last is None or (recipe.freeze is not None and recipe.freeze.choose and index.last.step == 0)
@@ -202,7 +201,7 @@ class Session:
             raise Interrupted(
                 signum,
                 f"{signal.Signals(signum).name} at step {self.progress.step}: the run is saved",
-                hint=f"zoo train --resume {self.run.path}",
+                hint=resume_command(self.run.path, self.experiment.world.size),
             )
 
     def _save(self, *, best: bool) -> Saved:
