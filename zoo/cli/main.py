@@ -30,6 +30,7 @@ COMMANDS = {
     "train": ("zoo.cli.train:train", TRAIN, "Train a recipe, or resume a run."),
     "lr-find": ("zoo.cli.lr_find:lr_find", TRAIN, "Find a learning rate for a recipe."),
     "ensemble": ("zoo.cli.ensemble:ensemble", TRAIN, "Make one run of several finished ones."),
+    "verify": ("zoo.cli.verify:verify", TRAIN, "Train a recipe and see whether it reaches its target."),
     "runs": ("zoo.cli.runs:runs", TRAIN, "List runs, or show the history of one."),
     "eval": ("zoo.cli.evaluate:evaluate", USE, "Evaluate a run on one of its splits."),
     "predict": ("zoo.cli.predict:predict", USE, "Classify images with a run."),

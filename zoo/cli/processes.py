@@ -8,6 +8,7 @@ signal, and how the others have ended.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -21,9 +22,10 @@ from types import FrameType
 
 from zoo.errors import ZooError
 
+MODULE = "zoo.cli.processes"
 ARGUMENTS = "arguments.json"
 POLL_SECONDS = 0.1
-GRACE_SECONDS = 10.0  # that a process which failed waits for the others to fail as well, before torchrun ends them
+GRACE_SECONDS = 5.0  # that a process which failed waits for the others to fail as well, before torchrun ends them
 LINES_SHOWN = 20  # of what a process said that ended in another way than the first
 
 
@@ -45,11 +47,10 @@ def launch(arguments: Sequence[str], processes: int) -> int:
     threads = max(1, (os.cpu_count() or 1) // processes)
     # Nothing in the working directory is imported in place of a module.
     environment = {"OMP_NUM_THREADS": str(threads), **os.environ, "PYTHONSAFEPATH": "1"}
-    runner = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     with TemporaryDirectory(prefix="zoo-") as name, _collected() as signals:
         # Not on its command line: torchrun takes `--run` for one of its own.
         (Path(name) / ARGUMENTS).write_text(json.dumps(list(arguments)))
-        command = [sys.executable, *runner, "-m", __name__, name]
+        command = [sys.executable, "-m", MODULE, name, str(processes)]
         # In a session of its own: a Ctrl-C of the terminal reaches this process alone, which passes it on.
         torchrun = subprocess.Popen(command, env=environment, start_new_session=True)
         while torchrun.poll() is None:
@@ -100,6 +101,19 @@ def _ended(folder: Path, processes: int) -> int:
     return next((status for status in found if status > 1), max(found))
 
 
+def run(folder: str, processes: str) -> int:
+    """Be `torch.distributed.run`, but for its report of a process that failed, which is told in fewer words, and return 0 or 1."""
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.run import main
+
+    logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
+    try:
+        main(["--standalone", "--nproc-per-node", processes, "-m", MODULE, folder])
+    except ChildFailedError:
+        return 1
+    return 0
+
+
 def work(folder: Path) -> int:
     """Run `zoo` as one of the processes and return what torchrun is to hear: 0 where all have ended by themselves."""
     from zoo.cli.main import main
@@ -138,4 +152,4 @@ def _all_end(folder: Path, processes: int) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(work(Path(sys.argv[1])))
+    sys.exit(run(*sys.argv[1:]) if "RANK" not in os.environ else work(Path(sys.argv[1])))
