@@ -80,7 +80,7 @@ def dry_run(
     """Prove that a run of the recipe will start, and return what two steps showed."""
     from zoo.training import dryrun
 
-    return dryrun.dry_run(_resolved(recipe, overrides, data, seed, registry), device=device)
+    return dryrun.dry_run(_resolved(recipe, overrides, data, seed, registry), device=device, catalog=catalog())
 
 
 def lr_find(
@@ -101,7 +101,7 @@ def lr_find(
     from zoo.training import lr_find as range_test
 
     resolved = _resolved(recipe, overrides, data, seed, registry)
-    return range_test.sweep(resolved, lowest=lowest, highest=highest, steps=steps, device=device)
+    return range_test.sweep(resolved, lowest=lowest, highest=highest, steps=steps, device=device, catalog=catalog())
 
 
 def tune(

@@ -151,6 +151,18 @@ class Freeze(Block, frozen=True, kw_only=True):
     ] = False
 
 
+class Distill(Block, frozen=True, kw_only=True):
+    """Learning from a finished run (Hinton, Vinyals and Dean, "Distilling the knowledge in a neural network", 2015)."""
+
+    teacher: Annotated[str, Meta(description="a finished run: a path, a name under runs/, or latest")] = ""
+    temperature: Annotated[
+        float, Meta(gt=0, description="divides the logits of both before they are compared: high, and small ones count")
+    ] = 4.0
+    weight: Annotated[Fraction, Meta(description="share of the teacher in the loss; the rest is the recipe's own")] = (
+        0.9
+    )
+
+
 class EarlyStopping(Block, frozen=True, kw_only=True):
     """Stop when `monitor` has not improved by more than `min_delta` for `patience` epochs; the best weights are kept."""
 
@@ -227,6 +239,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     loss: Loss
     weights: str | None
     freeze: Freeze | None
+    distill: Distill | None
     regularizers: tuple[Component[Literal["regularizer"]], ...]
     augmentation: Augmentation
     training: Training
@@ -268,6 +281,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
             entry["weights"] = self.weights
         if self.freeze is not None:
             entry["freeze"] = plain(self.freeze)
+        if self.distill is not None:
+            entry["distill"] = plain(self.distill)
         if self.acquisition is not None:
             entry["acquisition"] = {"name": self.acquisition.name, **plain(self.acquisition.params)}
         if self.search:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import index
+
 import zoo
 
 FOLDER = Path(__file__).parents[2] / "docs/results"
@@ -54,7 +56,7 @@ class Results:
         print(f"{row['study']} seed {row['seed']}: {figures}", flush=True)
 
     def write_page(self, heading: str, studies: Mapping[str, Study]) -> None:
-        """Write the page: the heading, and one line of a table for each study that has results."""
+        """Write the page: the heading, and one line of a table for each study that has results; and the index of all pages."""
         lines = [
             heading,
             "",
@@ -64,6 +66,7 @@ class Results:
         rows = self.rows()
         lines += [line_of(name, study, found) for name, study in studies.items() if (found := current(name, rows))]
         (FOLDER / f"{self.name}.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        index.write(FOLDER)
 
     def met(self, name: str, study: Study) -> bool | None:
         """Return whether the mean over all seeds is as wanted; None while seeds are missing or there is no bar."""

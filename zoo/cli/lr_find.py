@@ -57,7 +57,9 @@ def lr_find(
         with working(f"raising the learning rate over {steps} batches …"):
             from zoo.training.lr_find import sweep
 
-            result = sweep(resolved, lowest=lowest, highest=highest, steps=steps, device=device)
+            result = sweep(
+                resolved, lowest=lowest, highest=highest, steps=steps, device=device, catalog=workspace.catalog
+            )
         if out is not None:
             _draw(result, out)
     for note in result.notes:

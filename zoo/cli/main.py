@@ -32,6 +32,7 @@ COMMANDS = {
     "lr-find": ("zoo.cli.lr_find:lr_find", TRAIN, "Find a learning rate for a recipe."),
     "tune": ("zoo.cli.tune:tune", TRAIN, "Search hyper-parameters of a recipe on validation."),
     "ensemble": ("zoo.cli.ensemble:ensemble", TRAIN, "Make one run of several finished ones."),
+    "verify": ("zoo.cli.verify:verify", TRAIN, "Train a recipe and see whether it reaches its target."),
     "runs": ("zoo.cli.runs:runs", TRAIN, "List runs, or show the history of one."),
     "eval": ("zoo.cli.evaluate:evaluate", USE, "Evaluate a run on one of its splits."),
     "predict": ("zoo.cli.predict:predict", USE, "Classify images with a run."),
@@ -80,7 +81,7 @@ def zoo(ctx: click.Context, registry: Path | None, plugins_dir: Path | None, deb
         return
     from zoo.cli.workspace import Workspace
 
-    ctx.obj = Workspace(registry, plugins_dir)
+    ctx.obj = Workspace(registry, plugins_dir, arguments=tuple(ctx.obj or ()))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -91,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="replace")  # not every system's encoding has ≥ or →
     try:
         with _interruptible():
-            status = zoo.main(args, prog_name="zoo", standalone_mode=False)
+            status = zoo.main(args, prog_name="zoo", standalone_mode=False, obj=args)
             sys.stdout.flush()
         return status if isinstance(status, int) else 0
     except ZooError as error:

@@ -13,6 +13,7 @@ import click
 
 from zoo.cli.command import Command
 from zoo.cli.completion import complete_recipe, complete_run
+from zoo.cli.processes import grouped, launch
 from zoo.cli.workspace import Workspace
 from zoo.console.output import print_json, print_note, print_result, stderr, working
 from zoo.errors import DataError, Interrupted, UnknownNameError, ZooError
@@ -44,6 +45,13 @@ device_option = click.option(
 )
 @click.option("--dry-run", is_flag=True, help="Prove with two real batches that the run will start; write nothing.")
 @device_option
+@click.option(
+    "--devices",
+    type=click.IntRange(1),
+    default=1,
+    metavar="N",
+    help="Train in N processes: each cuda device has one, a CPU's cores are shared.",
+)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Short for training.seed=N.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 @click.pass_obj
@@ -56,26 +64,41 @@ def train(
     resume: str | None,
     dry_run: bool,
     device: str,
+    devices: int,
     seed: int | None,
     as_json: bool,
-) -> None:
+) -> int | None:
     """Train RECIPE, or go on with a run that was stopped.
 
     KEY=VALUE changes one setting: optimizer.lr=0.05, architecture=resnet18, regularizers.dropout=null. `zoo show RECIPE`
-    prints all of them. Ctrl-C saves the run and prints how to go on.
+    prints all of them. Ctrl-C saves the run and prints how to go on. With --devices a batch is shared by the processes, and
+    training.batch_size stays the size of the whole.
     """
+    if devices > 1 and dry_run:
+        raise ZooError("a dry run is one process: it takes no --devices", hint="--dry-run without --devices")
     if resume is not None:
         words = () if recipe is None else (recipe, *overrides)
         _refuse_with_resume(resume, words, {"--data": data, "--seed": seed, "--run": run, "--dry-run": dry_run or None})
-        _resume(workspace, resume, device, as_json)
-        return
+        return _resume(workspace, resume, device, devices, as_json)
     with stdout_on_stderr():  # what recognises data may be a plugin's
         resolved = _resolve(workspace, recipe, overrides, data, seed)
     if dry_run:
         _require_free(resolved, run)
-        _dry_run(resolved, device, as_json)
-    else:
-        _execute(lambda: _started(workspace, resolved, run, device), as_json)
+        _dry_run(workspace, resolved, device, as_json)
+        return None
+    if devices > 1 and not grouped(devices):
+        _require_free(resolved, run)
+        return _launch(workspace, device, devices)
+    _execute(lambda: _started(workspace, resolved, run, device), as_json)
+    return None
+
+
+def _launch(workspace: Workspace, device: str, devices: int) -> int:
+    with working("starting the processes …"):
+        from zoo.training.device import require_devices
+
+        require_devices(device, devices)
+    return launch(workspace.arguments, devices)
 
 
 def _require_free(recipe: Recipe, run: Path | None) -> None:
@@ -130,23 +153,28 @@ def _started(workspace: Workspace, recipe: Recipe, run: Path | None, device: str
     return Session.start(recipe, catalog=workspace.catalog, run=run, device=device)
 
 
-def _resume(workspace: Workspace, name: str, device: str, as_json: bool) -> None:
+def _resume(workspace: Workspace, name: str, device: str, devices: int, as_json: bool) -> int | None:
+    from zoo.training.device import resumed_device
     from zoo.training.run import find_run
     from zoo.training.session import Session
 
     run = find_run(name)
-    if run.summary is None:
-        _execute(lambda: Session.resume(run.path, catalog=workspace.catalog, device=device), as_json)
-    else:
+    if run.summary is not None:
         print_note(f"{run.path} is finished already")
         if "problem" in run.summary:
             print_note(run.summary["problem"])
         _report(run.summary, run.path, as_json)
+        return None
+    if devices > 1 and not grouped(devices):
+        return _launch(workspace, resumed_device(device, run.manifest["environment"]["device"]), devices)
+    _execute(lambda: Session.resume(run.path, catalog=workspace.catalog, device=device), as_json)
+    return None
 
 
 def _execute(begin: Callable[[], Session], as_json: bool) -> None:
     """Drive a session to its end; of several processes the first one alone prints."""
     from zoo.console.training import TrainingReport
+    from zoo.training.run import resume_command
 
     summary: dict[str, Any] = {}
     problem: DataError | None = None  # of the test split, when the run is finished
@@ -154,7 +182,7 @@ def _execute(begin: Callable[[], Session], as_json: bool) -> None:
         with working("reading the data, building the model …"), _told("before training began: nothing was written"):
             session = begin()
         leads, path = session.experiment.world.leads, session.run.path
-        resume = shlex.join(["zoo", "train", "--resume", str(path)])
+        resume = resume_command(path, session.experiment.world.size)
         with TrainingReport(stderr(), quiet=not leads) as report, _told("at once: the run is as last saved", resume):
             try:
                 for event in session.events():
@@ -188,13 +216,13 @@ def _report(summary: dict[str, Any], path: Path, as_json: bool) -> None:
         print_result(closing(summary, sorted(path.iterdir())))
 
 
-def _dry_run(recipe: Recipe, device: str, as_json: bool) -> None:
+def _dry_run(workspace: Workspace, recipe: Recipe, device: str, as_json: bool) -> None:
     from zoo.console.results import dry_run_card
 
     with stdout_on_stderr(), working("two steps on real batches …"):
         from zoo.training.dryrun import dry_run
 
-        result = dry_run(recipe, device=device)
+        result = dry_run(recipe, device=device, catalog=workspace.catalog)
     for note in result.notes:
         print_note(note)
     if as_json:

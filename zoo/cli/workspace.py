@@ -12,11 +12,12 @@ from zoo.registry import Registry
 
 
 class Workspace(msgspec.Struct, dict=True):
-    """The `obj` of every command's context."""
+    """The `obj` of every command's context; `arguments` are those that `zoo` was called with."""
 
     registry_file: Path | None = None
     plugins_dir: Path | None = None
     quiet: bool = False
+    arguments: tuple[str, ...] = ()
 
     @cached_property
     def catalog(self) -> Catalog:

@@ -21,6 +21,7 @@ from zoo.plugins import Catalog
 from zoo.recipe import Recipe
 from zoo.registry import Registry, recipe_document
 from zoo.settings import absolute_paths
+from zoo.training.distillation import pinned
 from zoo.training.run import now
 
 PLAN, RECIPES = "plan.json", "recipes.yaml"
@@ -153,7 +154,7 @@ def fingerprint(recipe: Recipe) -> str:
 def write(folder: Path, plan: Plan, recipes: Sequence[Recipe]) -> None:
     """Keep a plan and its recipes in the comparison's folder."""
     storage.make_folder(folder)
-    storage.write_text(folder / RECIPES, recipe_document(*map(absolute_paths, recipes)))
+    storage.write_text(folder / RECIPES, recipe_document(*(pinned(absolute_paths(recipe)) for recipe in recipes)))
     storage.write_json(folder / PLAN, msgspec.to_builtins(plan))
 
 

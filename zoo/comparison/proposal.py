@@ -158,4 +158,4 @@ def _proven(
         plans.write(Path(place), once, recipes)
         for cell in plans.cells(once, Path(place), catalog):
             note(f"{cell.contestant}: dry run …")
-            yield (cell.contestant, cell.value), dry_run(cell.recipe, device=device).estimated_seconds
+            yield (cell.contestant, cell.value), dry_run(cell.recipe, device=device, catalog=catalog).estimated_seconds

@@ -49,6 +49,11 @@ class Preprocess:
         self._mean = _per_channel(mean, device)
 
     @property
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """Bias and scale, each `(1, C, 1, 1)`, of normalisation in units of images in [0, 1], or of float32 arrays."""
+        return self._bias, self._scale[1]
+
+    @property
     def augments(self) -> bool:
         """Whether `train` changes images at all."""
         a = self.augmentation

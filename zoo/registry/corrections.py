@@ -10,7 +10,7 @@ import msgspec
 from zoo.components import Component, Kind, RegularizerSpec
 from zoo.errors import ZooError, nearest
 from zoo.plugins import Catalog
-from zoo.recipe import SCHEDULES, Augmentation, DataSettings, Freeze, Training
+from zoo.recipe import SCHEDULES, Augmentation, DataSettings, Distill, Freeze, Training
 from zoo.registry.documents import Mark, Node
 from zoo.registry.merging import name_node
 from zoo.registry.shapes import component_kind, default_components, is_struct, options
@@ -20,6 +20,7 @@ SYNONYMS = {"learning_rate": "lr", "model": "architecture", "dataset": "data"}
 STRUCTS: dict[str, type[msgspec.Struct]] = {
     "data": DataSettings,
     "freeze": Freeze,
+    "distill": Distill,
     "training": Training,
     "augmentation": Augmentation,
 }

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import combinations
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from zoo.components import AcquisitionSpec, ArchitectureSpec, Component, RegularizerSpec
+from zoo.components import AcquisitionSpec, ArchitectureSpec, Component
 from zoo.errors import ZooError, nearest
 from zoo.guard import guarded
 from zoo.plugins import Catalog
@@ -19,6 +17,7 @@ from zoo.recipe import (
     Augmentation,
     Constant,
     DataSettings,
+    Distill,
     Freeze,
     Loss,
     Plateau,
@@ -29,12 +28,13 @@ from zoo.recipe import (
 )
 from zoo.registry.conversion import BAD, DEFAULT, Converter
 from zoo.registry.documents import Mark, Node
+from zoo.registry.fitting import misfits
 from zoo.registry.merging import name_node
 from zoo.registry.ranges import range_problems, typed
 
 REQUIRED = ("data", "architecture", "optimizer")
 BLOCKS = (
-    *REQUIRED, "schedule", "loss", "weights", "freeze", "regularizers", "augmentation", "training", "acquisition", "search", "target",
+    *REQUIRED, "schedule", "loss", "weights", "freeze", "distill", "regularizers", "augmentation", "training", "acquisition", "search", "target",
 )  # fmt: skip
 METRICS = ("train/loss", "train/accuracy", "validation/loss", "validation/accuracy")
 TARGETS = tuple(
@@ -43,7 +43,6 @@ TARGETS = tuple(
     for figure in ("accuracy", "balanced_accuracy", "macro_f1", "top5", "loss")
 )
 WEIGHTS = Annotated[str, Meta(min_length=1, description="a safetensors file, or `pretrained`: timm's download")]
-OF_A_HEAD = ("optimizer.", "schedule.", "regularizers.", "training.clip_norm")
 _SETTINGS = DataSettings.__struct_fields__
 
 T = TypeVar("T")
@@ -95,6 +94,7 @@ class _Resolver:
             "loss": self._block("loss", Loss, "cross-entropy"),
             "weights": self._block("weights", WEIGHTS, None),
             "freeze": freeze,
+            "distill": self._distill(),
             "regularizers": regularizers,
             "augmentation": self._block("augmentation", Augmentation, Augmentation()),
             "training": self._block("training", Training, Training()),
@@ -173,6 +173,17 @@ class _Resolver:
             return None
         return self.converter.struct(node, Freeze, "freeze", DEFAULT)
 
+    def _distill(self) -> Any:
+        node = self.node.mapping.get("distill")
+        if node is None:
+            self.converter.origins["distill"] = DEFAULT
+            return None
+        if isinstance(node.value, str):  # the bare word stands for `teacher`
+            node = replace(node, value={"teacher": node})
+        if not isinstance(node.value, dict):
+            return self.converter.report(node.mark, "distill must be a run, or a mapping with `teacher`")
+        return self.converter.struct(node, Distill, "distill", DEFAULT)
+
     def _regularizers(self) -> Any:
         node = self.node.mapping.get("regularizers")
         if node is None:
@@ -206,38 +217,14 @@ class _Resolver:
             self._metric("schedule.monitor", schedule.monitor, METRICS)
         if isinstance(parts["target"], Target):
             self._metric("target.metric", parts["target"].metric, TARGETS)
-        if parts["regularizers"] is not BAD:
-            self._check_regularizers(parts["regularizers"])
         if parts["acquisition"] not in (BAD, None) and parts["architecture"] is not BAD:
             self._check_acquisition(parts["acquisition"], parts["architecture"])
-        if isinstance(parts["freeze"], Freeze):
-            self._check_freeze(parts["freeze"], parts["augmentation"], parts["search"])
+        for path, message in misfits(
+            {key: part for key, part in parts.items() if part is not BAD}, self.converter.partial
+        ):
+            self._report(path, message)
         if parts["search"] is not BAD:
             self._check_search(parts["search"])
-
-    def _check_freeze(self, freeze: Freeze, augmentation: Augmentation, search: dict[str, Range]) -> None:
-        if freeze.views and augmentation == Augmentation():
-            self._report("freeze.views", "freeze.views are augmented, and the recipe has no augmentation")
-        for name in ("views", "choose"):
-            if getattr(freeze, name) and freeze.stages != "backbone":
-                self._report(f"freeze.{name}", f"freeze.{name} needs the whole backbone frozen: stages backbone")
-        if not freeze.choose or search is BAD:
-            return
-        if not any(values.choices for values in search.values()):
-            self._report("freeze.choose", "freeze.choose needs choices: search: {SETTING: {choices: […]}}")
-        for path, values in search.items():
-            if values.choices and not path.startswith(OF_A_HEAD):
-                self._report(
-                    f"search.{path}",
-                    f"freeze.choose cannot try '{path}', which is not of the head alone; {', '.join(OF_A_HEAD)}… are",
-                )
-
-    def _check_regularizers(self, regularizers: tuple[Component[Any], ...]) -> None:
-        for first, second in combinations(regularizers, 2):
-            for why in _clashes(first, second):
-                self._report(
-                    f"regularizers.{second.name}", f"regularizers '{first.name}' and '{second.name}' {why}; keep one"
-                )
 
     def _check_acquisition(self, acquisition: Component[Any], architecture: Component[Any]) -> None:
         assert isinstance(acquisition.spec, AcquisitionSpec)
@@ -285,18 +272,3 @@ class _Resolver:
                 break
             node, rest = node.mapping[key], rest[len(key) + 1 :]
         return node.mark
-
-
-def _clashes(first: Component[Any], second: Component[Any]) -> Iterator[str]:
-    one, other = first.spec, second.spec
-    assert isinstance(one, RegularizerSpec) and isinstance(other, RegularizerSpec)
-    if one.rewrites_targets and other.rewrites_targets:
-        yield "both rewrite the targets"
-    if one.replaces_loss and other.replaces_loss:
-        yield "both have a loss of their own"
-    if one.needs_labels and other.rewrites_targets:
-        yield f"do not fit: '{first.name}' needs labels, which '{second.name}' rewrites"
-    if one.rewrites_targets and other.needs_labels:
-        yield f"do not fit: '{second.name}' needs labels, which '{first.name}' rewrites"
-    if second.name in one.conflicts or first.name in other.conflicts:
-        yield "exclude each other"

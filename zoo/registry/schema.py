@@ -9,7 +9,7 @@ import msgspec
 
 from zoo.components import KINDS, Component, Kind
 from zoo.plugins import Catalog, Entry
-from zoo.recipe import SCHEDULES, Augmentation, DataSettings, Freeze, Loss, Range, Target, Training
+from zoo.recipe import SCHEDULES, Augmentation, DataSettings, Distill, Freeze, Loss, Range, Target, Training
 from zoo.registry.files import VERSION
 from zoo.registry.resolution import BLOCKS, WEIGHTS
 
@@ -24,6 +24,7 @@ def json_schema(catalog: Catalog) -> Schema:
         "loss": {"enum": list(get_args(Loss))},
         "weights": _type(WEIGHTS, None),
         "freeze": {"anyOf": [{"enum": ["none", "backbone"]}, {"type": "integer", "minimum": 1}, _struct(Freeze)]},
+        "distill": {"anyOf": [{"type": "string"}, _struct(Distill)]},
         "regularizers": {"type": "array", "items": _ref("regularizer")},
         "augmentation": _struct(Augmentation),
         "training": _struct(Training),

@@ -44,7 +44,7 @@ def combine(
     """Make a finished run of the best weights of finished runs, trained apart, and return its summary.
 
     The recipe is the first run's with the architecture `ensemble`; what belongs to the training of a single network (`weights`,
-    `freeze`, `search`, `target`) is left out, and so is an acquisition that needs embeddings. `members` of the summary has the
+    `freeze`, `distill`, `search`, `target`) is left out, and so is an acquisition that needs embeddings. `members` of the summary has the
     figures that each run ended with. Raises RunError for fewer than two runs, for one that is unfinished, named twice or nested
     too deep, and for runs that differ in classes, images, normalisation, data or loss; DataError where the data has changed since.
     """
@@ -166,6 +166,7 @@ def _recipe(runs: Sequence[Run], recipes: Sequence[Recipe], catalog: Catalog, ho
         acquisition=first.acquisition if _scores_outputs(first.acquisition) else None,
         weights=None,
         freeze=None,
+        distill=None,
         search={},
         target=None,
     )
@@ -275,17 +276,4 @@ def _inexact(runs: Sequence[Run]) -> list[str]:
 
 def _origins(runs: Sequence[Run]) -> list[dict[str, Any]]:
     """Return which checkpoints the weights came from, with the digests of their files."""
-    origins = []
-    for run in runs:
-        index = run.checkpoints.index()
-        kept = index.best or index.last
-        assert kept is not None  # it was read
-        origins.append(
-            {
-                "run": str(run.path.resolve()),
-                "recipe": run.recipe_name,
-                "checkpoint": kept.folder,
-                "sha256": kept.sha256,
-            }
-        )
-    return origins
+    return [run.origin for run in runs]

@@ -39,6 +39,29 @@ def choose_device(asked: str = "auto") -> torch.device:
     return device
 
 
+def require_devices(asked: str, processes: int) -> None:
+    """Raise DeviceError unless each of so many processes finds a device: on cuda one of its own; the CPU they share."""
+    place = choose_device(asked)
+    if place.type == "cpu":
+        return
+    count = torch.cuda.device_count() if place.type == "cuda" else 1
+    if asked.startswith("cuda:") or processes > count:
+        one = f"--device {asked} is one device" if asked.startswith("cuda:") else ""
+        raise DeviceError(
+            one or f"--devices {processes} needs {processes} {place.type} devices, and this machine has {count}",
+            possible=f"--devices 2 … {count} on {place.type}" if count > 1 else "--device cpu, whose cores they share",
+            hint=f"--device cuda --devices {min(count, processes)}"
+            if count > 1
+            else f"--device cpu --devices {processes}",
+        )
+
+
+def resumed_device(asked: str, began_on: str) -> str:
+    """Return the device for a run that goes on: for `auto` the sort that it began on, where there is one here."""
+    sort = began_on.split()[0]
+    return sort if asked == "auto" and sort in available_devices() else asked
+
+
 def choose_precision(asked: str, device: torch.device) -> str:
     """Return `bf16` or `fp32`; `auto` is bf16 on cuda devices that have it, fp32 elsewhere."""
     has_bf16 = device.type == "cuda" and torch.cuda.is_bf16_supported()

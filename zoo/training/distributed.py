@@ -28,10 +28,18 @@ class World:
             and not distributed.is_initialized()
             and int(os.environ.get("WORLD_SIZE", "1")) > 1
         ):
+            if device.type == "cuda":
+                torch.cuda.set_device(device)  # where NCCL's barrier runs
             distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
         if distributed.is_available() and distributed.is_initialized():
             return cls(distributed.get_rank(), distributed.get_world_size())
         return cls()
+
+    @staticmethod
+    def leave() -> None:
+        """End this process's membership of a group, as all others do at this moment."""
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.destroy_process_group()
 
     @property
     def leads(self) -> bool:

@@ -14,12 +14,13 @@ import torch
 from zoo.data.loader import Batch, Loader
 from zoo.errors import ComponentError
 from zoo.evaluation.predictions import forward
+from zoo.plugins import Catalog
 from zoo.recipe import Recipe
 from zoo.training import checkpoint
 from zoo.training.choosing import combinations
 from zoo.training.device import repeatable
 from zoo.training.experiment import Experiment, build
-from zoo.training.features import Views, usable
+from zoo.training.features import Views
 from zoo.training.loop import optimize, set_mode
 from zoo.training.progress import Progress
 
@@ -47,13 +48,13 @@ class DryRun:
     notes: tuple[str, ...]
 
 
-def dry_run(recipe: Recipe, *, device: str = "auto") -> DryRun:
+def dry_run(recipe: Recipe, *, device: str = "auto", catalog: Catalog | None = None) -> DryRun:
     """Resolve, build, and run two batches through forward, backward, step, evaluation, save and restore; write nothing.
 
     Of image files, those of the batches and those whose mean is measured are decoded. Raises whatever a run would raise.
     """
     streamed = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, memory_limit=0, workers=0))
-    x = build(streamed, device=device)
+    x = build(streamed, device=device, catalog=catalog)
     decodes = not x.dataset.fits(recipe.data.memory_limit) or x.dataset.crop(recipe.augmentation) is not None
     with repeatable(recipe.training, recipe.training.threads or torch.get_num_threads()):
         progress = Progress(x.device)
@@ -88,7 +89,7 @@ def _estimate(x: Experiment, step: float, evaluation: float) -> float:
     """
     freeze, epochs = x.recipe.freeze, math.ceil(x.total_steps / x.steps_per_epoch)
     validation = evaluation * x.validation.batches_per_epoch
-    if freeze is None or not usable(freeze, x.preprocess, x.regularizers):
+    if freeze is None or not x.embeds:
         heads = 1 + (len(combinations(x.recipe)) if freeze is not None and freeze.choose else 0)
         return heads * (step * x.total_steps + epochs * validation)
     forwarded = max(1, freeze.views) * step * x.steps_per_epoch + 3 * validation

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from zoo.augmentation import ResizedCrop
 from zoo.bases import Context
@@ -15,8 +15,10 @@ from zoo.components import ArchitectureSpec, OptimizerSpec
 from zoo.data.augment import Preprocess
 from zoo.data.dataset import Dataset, prepare
 from zoo.data.loader import Loader
+from zoo.plugins import Catalog
 from zoo.recipe import Recipe
 from zoo.training.device import choose_device, choose_precision
+from zoo.training.distillation import Distillation, teach
 from zoo.training.distributed import World
 from zoo.training.events import Evaluating
 from zoo.training.features import Embedder, Head, Inputs, Views, usable
@@ -46,6 +48,7 @@ class Experiment:
     images: Inputs
     inputs: Inputs
     frozen: Frozen | None
+    distillation: Distillation | None
     notes: tuple[str, ...]
 
     @property
@@ -76,9 +79,19 @@ class Experiment:
     def parameters(self) -> int:
         return sum(p.numel() for p in self.model.parameters())
 
+    @property
+    def embeds(self) -> bool:
+        """Whether embeddings can take the place of images; a teacher sees images."""
+        return self.distillation is None and usable(self.recipe.freeze, self.preprocess, self.regularizers)
+
     def autocast(self) -> torch.autocast:
         """Return the context in which forwards run."""
         return autocast(self.device, self.precision)
+
+    def losses(self, logits: Tensor, targets: Tensor, images: Tensor) -> Tensor:
+        """Return the loss per sample `(B,)` of logits `(B, C)` that the network gave for these images."""
+        own = self.regularizers.loss(logits.float(), targets)
+        return own if self.distillation is None else self.distillation.loss(own, logits, images)
 
     def finish_evaluation_model(self) -> None:
         """Let the regularizers finish the model that is evaluated; then each process has the leader's running statistics."""
@@ -102,7 +115,7 @@ class Experiment:
             return
         if freeze.unfreeze_after is not None and epoch >= freeze.unfreeze_after:
             self.thaw()
-        elif self.inputs is self.images and usable(freeze, self.preprocess, self.regularizers):
+        elif self.inputs is self.images and self.embeds:
             embedder = Embedder(self.recipe, self.model, self.images, self.device, self.precision, self.world)
             self.inputs = yield from embedder.inputs()
             self.network = wrapped(with_head(Head(self.model), self.recipe), self.recipe, self.device, self.world)
@@ -182,10 +195,12 @@ def build(
     world: World | None = None,
     dataset: Dataset | None = None,
     fresh: bool = True,
+    catalog: Catalog | None = None,
 ) -> Experiment:
     """Return the experiment of a recipe; reads and checks the data, builds everything, trains nothing.
 
-    Unless `fresh`, weights from elsewhere are not read: a checkpoint will take their place.
+    Unless `fresh`, weights from elsewhere are not read: a checkpoint will take their place. A teacher is made of the plugins
+    of `catalog`, by default of those that are installed.
     """
     place = choose_device(device)
     world = world or World.current(place)
@@ -211,6 +226,8 @@ def build(
         arrangement=recipe.data.arrangement,
     )
     images = Inputs(dataset, preprocess, train, validation)
+    distillation = teach(recipe, dataset, preprocess, place, catalog)
+    notes += [] if distillation is None else [distillation.note]
     regularizers = Regularizers(recipe.regularizers, _context(recipe, model, images))
     return Experiment(
         recipe=recipe,
@@ -224,6 +241,7 @@ def build(
         images=images,
         inputs=images,
         frozen=frozen,
+        distillation=distillation,
         notes=tuple(notes),
     )
 

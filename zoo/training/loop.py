@@ -93,7 +93,7 @@ def optimize(x: Experiment, progress: Progress, batch: Batch) -> None:
                 pixels, targets = x.regularizers.on_batch(x.preprocess.train(images, own), labels, own)
                 with x.autocast():
                     logits = x.network(pixels)
-                losses = x.regularizers.loss(logits.float(), targets)
+                losses = x.losses(logits, targets, pixels)
                 # Data-parallel gradients are averaged over processes, so each contributes its share times their number.
                 loss = losses.sum() * (x.world.size / batch.total)
                 penalty = x.regularizers.penalty(x.model) if last else None

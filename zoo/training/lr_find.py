@@ -19,6 +19,7 @@ import torch
 from zoo.components import Component
 from zoo.data.loader import Batch
 from zoo.errors import NonFiniteError, ZooError
+from zoo.plugins import Catalog
 from zoo.recipe import Recipe
 from zoo.training.device import repeatable
 from zoo.training.experiment import Experiment, build
@@ -58,7 +59,13 @@ class Sweep:
 
 
 def sweep(
-    recipe: Recipe, *, lowest: float = LOWEST, highest: float = HIGHEST, steps: int = STEPS, device: str = "auto"
+    recipe: Recipe,
+    *,
+    lowest: float = LOWEST,
+    highest: float = HIGHEST,
+    steps: int = STEPS,
+    device: str = "auto",
+    catalog: Catalog | None = None,
 ) -> Sweep:
     """Train on batches of train, as often around as it takes, with a rate that rises from `lowest` to `highest`.
 
@@ -68,7 +75,8 @@ def sweep(
     """
     _check(lowest, highest, steps)
     # Files are decoded batch by batch: a few batches of train are wanted, and none of validation.
-    x = build(msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, memory_limit=0)), device=device)
+    streamed = msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, memory_limit=0))
+    x = build(streamed, device=device, catalog=catalog)
     setting = rate_setting(recipe.optimizer)
     current = setting[1] if setting is not None else float(x.optimizer.param_groups[0]["initial_lr"])
     rates = [lowest * (highest / lowest) ** (i / (steps - 1)) for i in range(steps)]

@@ -50,6 +50,7 @@ def describe(x: Experiment, threads: int) -> dict[str, Any]:
         "git": _git(),
         "environment": environment(x, threads),
         "notes": list(x.notes),
+        **({} if x.distillation is None else {"teacher": x.distillation.run.origin}),
         "exact": True,
         "inexact": [],
     }

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -76,6 +77,20 @@ class Run:
     @property
     def checkpoints(self) -> Checkpoints:
         return Checkpoints(self.path / "checkpoints")
+
+    @property
+    def origin(self) -> dict[str, Any]:
+        """Where the weights that the run is evaluated with stand: {run, recipe, checkpoint, sha256 of its files}."""
+        index = self.checkpoints.index()
+        kept = index.best or index.last
+        if kept is None:
+            raise RunError(f"no checkpoint in {self.checkpoints.folder}", hint="the run has not started to train")
+        return {
+            "run": str(self.path.resolve()),
+            "recipe": self.recipe_name,
+            "checkpoint": kept.folder,
+            "sha256": kept.sha256,
+        }
 
     @property
     def status(self) -> str:
@@ -222,6 +237,11 @@ def find_run(text: str | Path, root: Path = RUNS) -> Run:
         if run.name == str(text):
             return run
     raise UnknownNameError("run", str(text), [run.name for run in runs], hint="zoo runs")
+
+
+def resume_command(run: Path, processes: int = 1) -> str:
+    """Return what to type for a run to go on, in as many processes as it began in."""
+    return shlex.join(["zoo", "train", "--resume", str(run), *(["--devices", str(processes)] * (processes > 1))])
 
 
 def stored_recipe(run: Run, catalog: Catalog) -> Recipe:

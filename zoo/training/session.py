@@ -18,14 +18,15 @@ from zoo.recipe import Recipe
 from zoo.registry import recipe_document
 from zoo.settings import absolute_paths
 from zoo.training.choosing import choose
-from zoo.training.device import Inexact, available_devices, repeatable
+from zoo.training.device import Inexact, repeatable, resumed_device
+from zoo.training.distillation import pinned
 from zoo.training.events import EpochDone, Evaluating, Event, Finished, Noted, Saved, Started, StepDone
 from zoo.training.experiment import Experiment, build, with_recipe
 from zoo.training.final import evaluate_splits
 from zoo.training.loop import fit
 from zoo.training.manifest import describe, drift, environment
 from zoo.training.progress import Progress, gathered, monitored
-from zoo.training.run import Run, claim_directory, new_directory, stored_recipe
+from zoo.training.run import Run, claim_directory, new_directory, resume_command, stored_recipe
 from zoo.training.signals import caught_signals
 
 SAVE_SECONDS = 300.0
@@ -57,10 +58,10 @@ class Session:
 
         Without `test` the run never evaluates the test split, however often it is stopped and resumed.
         """
-        recipe = absolute_paths(recipe)
+        recipe = pinned(absolute_paths(recipe))
         new_directory(recipe.name, recipe.training.seed, run)
         threads = recipe.training.threads or torch.get_num_threads()
-        x = build(recipe, device=device)
+        x = build(recipe, device=device, catalog=catalog)
         with caught_signals() as caught:  # a directory is left whole, so that the run can go on, or not made
             # Only now, and by making it: meanwhile another run may have taken the directory.
             path = claim_directory(recipe.name, recipe.training.seed, run) if x.world.leads else Path()
@@ -88,12 +89,12 @@ class Session:
         recipe = stored_recipe(here, catalog)
         before = manifest["environment"]
         threads = int(before["threads"])
-        if device == "auto" and (began_on := before["device"].split()[0]) in available_devices():
-            device = began_on
+        device = resumed_device(device, before["device"])
         index = here.checkpoints.index()
         # A choice that was not finished begins anew, from the weights that the recipe names.
         anew = index.last is None or (recipe.freeze is not None and recipe.freeze.choose and index.last.step == 0)
-        session = cls(here, build(recipe, device=device, fresh=anew), catalog, threads)
+        x = build(recipe, device=device, fresh=anew, catalog=catalog)
+        session = cls(here, x, catalog, threads)
         if list(session.experiment.dataset.classes) != manifest["classes"]:
             raise RunError(
                 f"the data of {here.path} has other classes now: {', '.join(session.experiment.dataset.classes)}",
@@ -104,6 +105,8 @@ class Session:
             raise RunError(
                 f"the data of {here.path} is not what it was trained on so far", hint="restore the data, or train anew"
             )
+        if x.distillation is not None:
+            x.distillation.require_same(manifest)
         notes: list[str] = []
         if not anew:
             state, notes = here.checkpoints.load_last()
@@ -207,7 +210,7 @@ class Session:
             raise Interrupted(
                 signum,
                 f"{signal.Signals(signum).name} at step {self.progress.step}: the run is saved",
-                hint=f"zoo train --resume {self.run.path}",
+                hint=resume_command(self.run.path, self.experiment.world.size),
             )
 
     def _save(self, *, best: bool) -> Saved:

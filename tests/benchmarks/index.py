@@ -1,0 +1,89 @@
+"""Write docs/results/README.md, the page that leads to all results: index.py
+
+Every number on it comes from the lines and analyses in docs/results: NAME.jsonl of the benchmarks of accuracy, and FOLDER/analysis.json
+of comparisons. The pages of the benchmarks write it anew as well.
+"""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parents[2] / "docs/results"
+HEADING = """# Results
+
+Written by `tests/benchmarks/index.py` from the files beside it; no number here is typed by hand. Test accuracies are means over seeds
+with the standard deviation between them, in percent; of several results of one seed the newest counts."""
+
+Row = dict[str, Any]
+
+
+def page(folder: Path) -> str:
+    """Return the text of the index of a folder of results."""
+    parts = [HEADING]
+    for path in sorted(folder.glob("*.jsonl")):
+        parts += _benchmark(path)
+    for path in sorted(folder.glob("*/analysis.json")):
+        parts += _comparison(path)
+    return "\n\n".join(parts) + "\n"
+
+
+def write(folder: Path = FOLDER) -> None:
+    """Write the index into the folder."""
+    (folder / "README.md").write_text(page(folder), encoding="utf-8")
+
+
+def _benchmark(path: Path) -> Iterator[str]:
+    """Yield a heading that links to the page of a file of runs, and its studies as a table."""
+    rows: list[Row] = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    beside = path.with_suffix(".md")
+    target = beside if beside.exists() else path
+    yield f"## [{_title(beside)}]({target.name})"
+    studies: dict[str, dict[int, Row]] = {}
+    for row in rows:
+        if {"study", "recipe", "seed", "test"} <= set(row):
+            studies.setdefault(row["study"], {})[row["seed"]] = row
+    if not studies:
+        yield f"{len(rows)} line{'s' * (len(rows) != 1)} in [{path.name}]({path.name})."
+        return
+    lines = [_line(study, list(found.values())) for study, found in studies.items()]
+    yield "\n".join(["| study | recipe | test accuracy | seeds |", "|---|---|---:|---|", *lines])
+
+
+def _title(beside: Path) -> str:
+    """Return the heading of a page, or its name where there is none yet."""
+    first = beside.read_text("utf-8").partition("\n")[0] if beside.exists() else ""
+    return first.removeprefix("# ") if first.startswith("# ") else beside.stem
+
+
+def _line(study: str, rows: list[Row]) -> str:
+    values = [100 * row["test"] for row in rows]
+    spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    seeds = ", ".join(str(seed) for seed in sorted(row["seed"] for row in rows))
+    return f"| {study} | `{rows[0]['recipe']}` | {statistics.fmean(values):.2f}{spread} | {seeds} |"
+
+
+def _comparison(path: Path) -> Iterator[str]:
+    """Yield a heading that links to a comparison, what it asked, and what it found in its own words."""
+    analysis: Row = json.loads(path.read_text("utf-8"))
+    question = analysis["plan"]["question"]
+    target = next(iter(sorted(path.parent.glob("*.html"))), path)
+    yield f"## [{path.parent.name}]({path.parent.name}/{target.name})"
+    names = ", ".join(f"`{name}`" for name in question["recipes"])
+    asked = [f"{names} on {question['data'] or 'the data of the recipes'}, {question['seeds']} seeds"]
+    if question["vary"]:
+        asked.append(f"{question['vary']} {', '.join(question['values'])}")
+    yield f"{'; '.join(asked)}."
+    if analysis["verdicts"]:
+        yield "\n".join(f"- {_where(verdict, question)}{verdict['text']}" for verdict in analysis["verdicts"])
+
+
+def _where(verdict: Row, question: Row) -> str:
+    return f"{question['vary']} {verdict['value']}: " if question["vary"] and verdict.get("value") is not None else ""
+
+
+if __name__ == "__main__":
+    write()
