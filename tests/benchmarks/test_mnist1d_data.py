@@ -10,7 +10,7 @@ import pytest
 from benchmarks import mnist1d_data
 
 import zoo
-from zoo.training.experiment import prepare_data
+from zoo.training.reading import prepare_data
 
 Arrays = dict[str, np.ndarray[Any, Any]]
 

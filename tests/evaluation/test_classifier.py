@@ -12,7 +12,7 @@ from scipy.special import softmax
 import zoo
 from zoo.data.dataset import Dataset
 from zoo.errors import DeviceError, ImageError, UnknownNameError
-from zoo.training.experiment import prepare_data
+from zoo.training.reading import prepare_data
 
 SMALL = ("architecture.filters=4", "architecture.hidden=32", "training.epochs=4", "training.threads=1")
 

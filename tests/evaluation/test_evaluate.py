@@ -15,7 +15,7 @@ from zoo.data.dataset import Dataset
 from zoo.errors import DataError, UnknownNameError
 from zoo.evaluation.evaluate import evaluate
 from zoo.training.events import Evaluating
-from zoo.training.experiment import prepare_data
+from zoo.training.reading import prepare_data
 
 SMALL = ("architecture.filters=4", "architecture.hidden=32", "training.epochs=4", "training.threads=1")
 

@@ -16,7 +16,7 @@ from zoo.errors import DataError
 from zoo.evaluation import columns
 from zoo.evaluation.predictions import Predictions, Saved, predict
 from zoo.training.events import Evaluating
-from zoo.training.experiment import prepare_data
+from zoo.training.reading import prepare_data
 
 CPU = torch.device("cpu")
 

@@ -16,7 +16,7 @@ from zoo.errors import DataError, UnknownNameError, ZooError
 from zoo.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from zoo.evaluation.robustness import evaluate_corruptions, subset
 from zoo.training.events import Evaluating
-from zoo.training.experiment import prepare_data
+from zoo.training.reading import prepare_data
 
 SMALL = ("architecture.filters=4", "architecture.hidden=32", "training.epochs=4", "training.threads=1")
 

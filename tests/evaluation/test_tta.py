@@ -15,8 +15,8 @@ from zoo.cli.main import main
 from zoo.data.augment import Preprocess
 from zoo.errors import ZooError
 from zoo.evaluation.tta import check, keys, logits
-from zoo.training.experiment import prepare_data
 from zoo.training.randomness import Draws
+from zoo.training.reading import prepare_data
 
 SMALL = ("architecture.filters=4", "architecture.hidden=16", "training.epochs=2", "training.threads=1")
 FLIPS = Augmentation(horizontal_flip=True)

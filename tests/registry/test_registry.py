@@ -11,8 +11,9 @@ import zoo
 from zoo.components import Component
 from zoo.errors import DataError, RecipeError, UnknownNameError
 from zoo.plugins import Catalog, load_catalog
-from zoo.recipe import Augmentation, Constant, Cosine, EarlyStopping, Normalization
+from zoo.recipe import Augmentation, EarlyStopping, Normalization
 from zoo.registry import PACKAGED, Registry, recipe_document
+from zoo.schedules import Constant, Cosine
 from zoo.settings import absolute_paths
 
 CATALOG = load_catalog(quiet=True)

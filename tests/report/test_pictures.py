@@ -11,7 +11,7 @@ from PIL import Image
 import zoo
 from zoo.plugins import load_catalog
 from zoo.report.pictures import pictures, uri
-from zoo.training.experiment import prepare_data
+from zoo.training.reading import prepare_data
 from zoo.training.run import stored_recipe
 
 SMALL = ("architecture.hidden=8", "training.epochs=1", "data.train_size=50", "training.threads=1")

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 import torch
 
-from zoo.recipe import Constant, Cosine, OneCycle, Plateau, Schedule, Step
+from zoo.schedules import Constant, Cosine, OneCycle, Plateau, Schedule, Step
 from zoo.training.schedule import factor
 
 

@@ -198,7 +198,7 @@ def test_a_file_that_is_not_there_leaves_no_run(name: str, capsys: pytest.Captur
 
 def test_weights_bring_their_size_and_normalisation_along(tmp_path: Path) -> None:
     """Files take the size that the weights are for; arrays keep their own, and one channel the mean of three."""
-    from zoo.training.experiment import prepare_data
+    from zoo.training.reading import prepare_data
 
     recipe = zoo.resolve("photos-transfer", "weights=somewhere.safetensors")
     dataset = prepare_data(recipe)

@@ -120,7 +120,7 @@ def _exists(name: str) -> bool:
 def _augmented(recipe: Recipe, samples: int, views: int) -> Sheet:
     from zoo.data import sheet
     from zoo.data.augment import Preprocess
-    from zoo.training.experiment import prepare_data
+    from zoo.training.reading import prepare_data
 
     dataset = prepare_data(recipe, measured=sheet.MEASURED)
     preprocess = Preprocess(
@@ -139,7 +139,7 @@ def _corrupted(recipe: Recipe, samples: int, severity: int) -> Sheet:
 
     from zoo.data import sheet
     from zoo.evaluation.corruptions import applicable, corrupt
-    from zoo.training.experiment import prepare_data
+    from zoo.training.reading import prepare_data
 
     dataset = prepare_data(recipe, measured=sheet.MEASURED)
     names = applicable(dataset.dtype, dataset.size[0])

@@ -33,7 +33,7 @@ def image_ids(images: Images) -> list[str]:
     """Return one id per image, in canonical order."""
     seen: dict[str, int] = {}
     ids = []
-    for digest in _finished(_digests(images, range(len(images)))):
+    for digest in finished(_digests(images, range(len(images)))):
         seen[digest] = seen.get(digest, 0) + 1
         ids.append(digest if seen[digest] == 1 else f"{digest}#{seen[digest]}")
     return ids
@@ -47,7 +47,8 @@ def _digests(images: Images, positions: Sequence[int]) -> Generator[int, None, l
     return [digest.tobytes().hex() for digest in digests]
 
 
-def _finished(steps: Generator[int, None, list[str]]) -> list[str]:
+def finished(steps: Generator[int, None, list[str]]) -> list[str]:
+    """Return what `content_digests` returns, without its progress."""
     while True:
         try:
             next(steps)

@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from zoo.recipe import Recipe
-from zoo.training.experiment import prepare_data
+from zoo.training.reading import prepare_data
 from zoo.training.regularizers import build_arguments
 
 Shape = tuple[int, int, int]

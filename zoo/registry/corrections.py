@@ -10,10 +10,11 @@ import msgspec
 from zoo.components import Component, Kind, RegularizerSpec
 from zoo.errors import ZooError, nearest
 from zoo.plugins import Catalog
-from zoo.recipe import SCHEDULES, Augmentation, DataSettings, Distill, Freeze, Training
+from zoo.recipe import Augmentation, DataSettings, Distill, Freeze, Training
 from zoo.registry.documents import Mark, Node
 from zoo.registry.merging import name_node
 from zoo.registry.shapes import component_kind, default_components, is_struct, options
+from zoo.schedules import SCHEDULES
 
 # What other libraries call a setting or a block, where no likeness of the letters tells.
 SYNONYMS = {"learning_rate": "lr", "model": "architecture", "dataset": "data"}

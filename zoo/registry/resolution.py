@@ -13,14 +13,11 @@ from zoo.errors import ZooError, nearest
 from zoo.guard import guarded
 from zoo.plugins import Catalog
 from zoo.recipe import (
-    SCHEDULES,
     Augmentation,
-    Constant,
     DataSettings,
     Distill,
     Freeze,
     Loss,
-    Plateau,
     Range,
     Recipe,
     Target,
@@ -31,6 +28,7 @@ from zoo.registry.documents import Mark, Node
 from zoo.registry.fitting import misfits
 from zoo.registry.merging import name_node
 from zoo.registry.ranges import range_problems, typed
+from zoo.schedules import SCHEDULES, Constant, Plateau
 
 REQUIRED = ("data", "architecture", "optimizer")
 BLOCKS = (

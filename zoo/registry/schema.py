@@ -9,9 +9,10 @@ import msgspec
 
 from zoo.components import KINDS, Component, Kind
 from zoo.plugins import Catalog, Entry
-from zoo.recipe import SCHEDULES, Augmentation, DataSettings, Distill, Freeze, Loss, Range, Target, Training
+from zoo.recipe import Augmentation, DataSettings, Distill, Freeze, Loss, Range, Target, Training
 from zoo.registry.files import VERSION
 from zoo.registry.resolution import BLOCKS, WEIGHTS
+from zoo.schedules import SCHEDULES
 
 Schema = dict[str, Any]
 

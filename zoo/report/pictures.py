@@ -16,7 +16,7 @@ from zoo.data.dataset import Dataset, Split
 from zoo.data.sheet import CELL, enlarged, visible
 from zoo.errors import DataError, ZooError
 from zoo.plugins import Catalog
-from zoo.training.experiment import prepare_data
+from zoo.training.reading import prepare_data
 from zoo.training.run import Run, stored_recipe
 
 

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from zoo.data.augment import Preprocess
 from zoo.data.dataset import Dataset
-from zoo.data.ids import content_digests
+from zoo.data.ids import content_digests, finished
 from zoo.errors import DataError, RunError
 from zoo.evaluation.classifier import Classifier, load
 from zoo.evaluation.evaluate import own_data
@@ -168,16 +168,16 @@ def _require_unseen(teacher: Classifier, recipe: Recipe, dataset: Dataset) -> No
     if teacher.run.manifest["environment"]["data"] == dataset.fingerprint:
         return
     try:
-        taught = set(content_digests(own_data(teacher, "train").splits["train"]))
+        taught = set(finished(content_digests(own_data(teacher, "train").splits["train"])))
     except DataError as error:
         raise RunError(
             f"the teacher {teacher.run.path} was trained on other data or splits than this run's, which cannot be looked at:"
             f" {error.problem}",
             possible="a teacher of this run's data and splits, or one whose data is still there",
         ) from error
-    learned = set(content_digests(dataset.splits["train"]))
+    learned = set(finished(content_digests(dataset.splits["train"])))
     for name in ("validation", "test"):
-        held = content_digests(dataset.splits[name]) if name in dataset.splits else []
+        held = finished(content_digests(dataset.splits[name])) if name in dataset.splits else []
         if shared := sum(digest in taught and digest not in learned for digest in held):
             raise RunError(
                 f"the teacher {teacher.run.path} was trained on {shared} of the {len(held)} images of this run's {name} split:"

@@ -9,11 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from zoo.augmentation import ResizedCrop
 from zoo.bases import Context
-from zoo.components import ArchitectureSpec, OptimizerSpec
+from zoo.components import OptimizerSpec
 from zoo.data.augment import Preprocess
-from zoo.data.dataset import Dataset, prepare
+from zoo.data.dataset import Dataset
 from zoo.data.loader import Loader
 from zoo.plugins import Catalog
 from zoo.recipe import Recipe
@@ -25,6 +24,7 @@ from zoo.training.features import Embedder, Head, Inputs, Views, usable
 from zoo.training.freezing import Frozen
 from zoo.training.model import autocast, build_model, fill, size_note, with_head, wrapped
 from zoo.training.optimizer import build_optimizer, restore_optimizer
+from zoo.training.reading import loader, prepare_data
 from zoo.training.regularizers import Regularizers
 
 DEFAULT_EPOCHS = 10
@@ -168,26 +168,6 @@ def total_steps(recipe: Recipe, steps_per_epoch: int) -> int:
     return training.steps or (training.epochs or DEFAULT_EPOCHS) * steps_per_epoch
 
 
-def prepare_data(recipe: Recipe, *, measured: int | None = None) -> Dataset:
-    """Return the recipe's data with splits cut and sizes chosen; with weights, of the size and normalisation that these are for.
-
-    `measured` as in `prepare`.
-    """
-    spec = recipe.architecture.spec
-    assert isinstance(spec, ArchitectureSpec)
-    facts = spec.facts(recipe.architecture.params)
-    published = spec.published(recipe.architecture.params) if recipe.weights is not None else None
-    return prepare(
-        recipe.data,
-        recipe.source,
-        min_size=facts.min_size,
-        preferred_size=facts.preferred_size if published is None else published.image_size,
-        architecture=recipe.architecture.name,
-        statistics=None if published is None else (published.mean, published.std),
-        measured=measured,
-    )
-
-
 def build(
     recipe: Recipe,
     *,
@@ -277,27 +257,4 @@ def _context(recipe: Recipe, model: nn.Module, images: Inputs) -> Context:
         total_steps=total_steps(recipe, images.train.batches_per_epoch),
         loss=recipe.loss,
         weight_decay=spec.decay_form(recipe.optimizer.params),
-    )
-
-
-def loader(
-    dataset: Dataset,
-    split: str,
-    recipe: Recipe,
-    device: torch.device,
-    world: World,
-    batch_size: int,
-    crop: ResizedCrop | None = None,
-) -> Loader:
-    """Return the loader of one split."""
-    return Loader(
-        dataset,
-        split,
-        device=device,
-        batch_size=batch_size,
-        workers=recipe.data.workers,
-        memory_limit=recipe.data.memory_limit,
-        crop=crop,
-        rank=world.rank,
-        world=world.size,
     )

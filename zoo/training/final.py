@@ -12,7 +12,8 @@ from zoo.errors import DataError
 from zoo.evaluation.metrics import summarize
 from zoo.evaluation.predictions import predict
 from zoo.training.events import Evaluating
-from zoo.training.experiment import Experiment, loader
+from zoo.training.experiment import Experiment
+from zoo.training.reading import loader
 from zoo.training.run import Run
 
 

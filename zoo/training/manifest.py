@@ -11,8 +11,10 @@ from typing import Any
 
 import torch
 
+from zoo.training.events import Started
 from zoo.training.experiment import Experiment
-from zoo.training.run import now
+from zoo.training.progress import Progress
+from zoo.training.run import Run, now
 from zoo.version import __version__
 
 _DISTRIBUTIONS = ("torch", "torchvision", "timm", "numpy", "pillow")
@@ -54,6 +56,25 @@ def describe(x: Experiment, threads: int) -> dict[str, Any]:
         "exact": True,
         "inexact": [],
     }
+
+
+def opening(x: Experiment, run: Run, progress: Progress, notes: tuple[str, ...]) -> Started:
+    """Return the event that opens a run, or goes on with it."""
+    return Started(
+        recipe=x.recipe.name,
+        run=run.path,
+        step=progress.step,
+        epoch=progress.epoch,
+        total_steps=x.total_steps,
+        steps_per_epoch=x.steps_per_epoch,
+        parameters=x.parameters,
+        sizes={name: len(split) for name, split in x.dataset.splits.items()},
+        classes=x.dataset.classes,
+        image=(x.dataset.channels, *x.dataset.size),
+        device=str(x.device),
+        precision=x.precision,
+        notes=notes,
+    )
 
 
 def drift(before: dict[str, Any], after: dict[str, Any]) -> list[str]:

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.recipe import EarlyStopping, Plateau, Recipe
+from zoo.recipe import EarlyStopping, Recipe
+from zoo.schedules import Plateau
 from zoo.training.distributed import World
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from zoo.recipe import Constant, Cosine, OneCycle, Plateau, Schedule, Step
+from zoo.schedules import Constant, Cosine, OneCycle, Plateau, Schedule, Step
 
 
 def factor(schedule: Schedule, step: int, total: int, reductions: int = 0) -> float:

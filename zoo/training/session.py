@@ -20,11 +20,11 @@ from zoo.settings import absolute_paths
 from zoo.training.choosing import choose
 from zoo.training.device import Inexact, repeatable, resumed_device
 from zoo.training.distillation import pinned
-from zoo.training.events import EpochDone, Evaluating, Event, Finished, Noted, Saved, Started, StepDone
+from zoo.training.events import EpochDone, Evaluating, Event, Finished, Noted, Saved, StepDone
 from zoo.training.experiment import Experiment, build, with_recipe
 from zoo.training.final import evaluate_splits
 from zoo.training.loop import fit
-from zoo.training.manifest import describe, drift, environment
+from zoo.training.manifest import describe, drift, environment, opening
 from zoo.training.progress import Progress, gathered, monitored
 from zoo.training.run import Run, claim_directory, new_directory, resume_command, stored_recipe
 from zoo.training.signals import caught_signals
@@ -155,7 +155,7 @@ class Session:
                 self.run.checkpoints.drop_last()
             self._status("running", "")
             self.catalog.notify("zoo_run_started", run=self.run)
-        yield self._started()
+        yield opening(x, self.run, progress, self.notes)
         if last is None:
             yield self._save(best=False)
         x = yield from self._chosen(caught)
@@ -270,24 +270,6 @@ class Session:
     def _write_exactness(self) -> None:
         manifest = {**self.run.manifest, "exact": not self._reasons(), "inexact": self._reasons()}
         storage.write_json(self.run.path / "manifest.json", manifest)
-
-    def _started(self) -> Started:
-        x = self.experiment
-        return Started(
-            recipe=x.recipe.name,
-            run=self.run.path,
-            step=self.progress.step,
-            epoch=self.progress.epoch,
-            total_steps=x.total_steps,
-            steps_per_epoch=x.steps_per_epoch,
-            parameters=x.parameters,
-            sizes={name: len(split) for name, split in x.dataset.splits.items()},
-            classes=x.dataset.classes,
-            image=(x.dataset.channels, *x.dataset.size),
-            device=str(x.device),
-            precision=x.precision,
-            notes=self.notes,
-        )
 
     def _status(self, status: str, reason: str) -> None:
         if self.experiment.world.leads and self.run.summary is None:  # a finished run stays that
