@@ -70,6 +70,10 @@ def test_a_row_has_its_name_above_its_interval() -> None:
     assert places["first"][0] == places["second"][0]
 
 
+def test_names_in_any_script_are_drawn() -> None:
+    assert "卷积网络" in written(accuracies("a", [recipe("卷积网络", 0.9)]))
+
+
 def test_what_was_declared_is_drawn_in_ink_and_the_rest_pale() -> None:
     row = {"label": "a − b", "estimate": 0.01, "low": -0.01, "high": 0.03}
     declared, other = (forest("f", [{**row, "declared": is_declared}], 0.005) for is_declared in (True, False))

@@ -29,7 +29,7 @@ def accuracies(name: str, recipes: Sequence[Row]) -> str:
             found, ink = row["accuracy"], color(row["family"])
             axes.plot([100 * found["low"], 100 * found["high"]], [y, y], color=ink, linewidth=1.8, zorder=2)
             seeds = [100 * seed["accuracy"] for seed in row["seeds"]]
-            axes.plot(seeds, [y] * len(seeds), "o", color=ink, markersize=3.6, alpha=0.4, markeredgewidth=0, zorder=3)
+            axes.plot(seeds, [y + 0.17] * len(seeds), "o", color=ink, markersize=3.4, alpha=0.5, markeredgewidth=0)
             _dot(axes, 100 * found["estimate"], y, row["family"])
         axes.set_xlabel("accuracy on test, %")
 
@@ -64,7 +64,7 @@ def effects(name: str, rows: Sequence[Row]) -> str:
         axes.axvline(0, color=PALE, linewidth=0.9)
         for y, row in enumerate(rows):
             found, ink = row["difference"], color(row["family"])
-            axes.barh(y, 100 * found["estimate"], height=0.34, color=ink, alpha=0.35, zorder=1)
+            axes.barh(y, 100 * found["estimate"], height=0.26, color=ink, alpha=0.35, zorder=1)
             axes.plot([100 * found["low"], 100 * found["high"]], [y, y], color=ink, linewidth=1.8, zorder=2)
             _dot(axes, 100 * found["estimate"], y, row["family"])
         axes.set_xlabel("change of accuracy, percentage points")
