@@ -33,7 +33,8 @@ class Comparison:
 
 def question(**changes: Any) -> Question:
     """Return a question about two small recipes on digits."""
-    return Question(**{"recipes": (NET, LSTM), "settings": (*TINY, "data.train_size=200"), "seeds": 2, **changes})
+    settings = (*TINY, "data.train_size=200")
+    return Question(**{"recipes": (NET, LSTM), "settings": settings, "seeds": 2, "measure": False, **changes})
 
 
 def written(folder: Path, asked: Question) -> Plan:
@@ -56,6 +57,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     """Two recipes, two training-set sizes, two seeds, corruptions and a declared effect."""
     asked = question(
         settings=TINY,
+        measure=True,
         vary="data.train_size",
         values=("100", "300"),
         corruptions=Corruptions(limit=50, severities=(2,)),

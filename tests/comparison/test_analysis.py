@@ -143,3 +143,11 @@ def test_arrangements_are_learnt_anew_and_met_in_the_test_alone(tmp_path: Path) 
     before = np.mean([right(each).mean() for each in base])
     assert effect["test_time_only"]["estimate"] == pytest.approx(alone - before)
     assert effect["difference"]["estimate"] == pytest.approx(trained - before)
+
+
+def test_what_a_model_costs_is_measured_once_and_kept(compared: Comparison) -> None:
+    kept = json.loads((compared.folder / "costs.json").read_text())
+    for row in compared.analysis["conditions"][0]["recipes"]:
+        assert row["latency"] == kept[row["name"]]["latency"] and row["latency"]["1"]["median"] > 0
+        assert row["images_per_second"]["inference"] > 0 and row["activations"] > 0
+    assert compared.analysis["data"]["samples"]["test"] == 359

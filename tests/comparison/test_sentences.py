@@ -42,12 +42,13 @@ def family(claim: str, p: float, members: int, missing: tuple[str, ...] = ()) ->
         "welch": interval(-0.02, 0.015),
         "permutation": {"estimate": -0.02, "p": p, "smallest": 0.029},
         "p_holm": p,
+        "smallest_holm": 0.029,
     }
     return sentences.family(row, 0.05)
 
 
 def test_a_declared_difference_names_the_higher_first() -> None:
-    expected = "lstm scores higher than net by 2.00 points (95 % interval -3.00 to -1.00; p = 0.001 after Holm)."
+    expected = "lstm scores higher than net by 2.00 points (95 % interval −3.00 to −1.00; p = 0.001 after Holm)."
     assert pair(-0.02, 0.01, 0.001) == expected
 
 

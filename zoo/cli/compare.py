@@ -75,6 +75,7 @@ _EXPECTATION = re.compile(r"(?P<recipe>[^@=]+)@(?P<value>[^=]+)=(?P<sign>falls|r
     is_flag=True,
     help="With --budget macs=X: train models of twice the cost, to stand beside ensembles of two.",
 )
+@click.option("--no-measure", is_flag=True, help="Leave out latency, images per second and memory.")
 @click.option(
     "--margin",
     type=click.FloatRange(0, min_open=True),
@@ -143,6 +144,7 @@ def _question(recipes: tuple[str, ...], settings: tuple[str, ...], options: dict
         **_budget(options["budgets"]),
         trials=options["trials"],
         larger=options["larger"],
+        measure=not options["no_measure"],
         margin=options["margin"] / 100,
         store=options["store"],
     )

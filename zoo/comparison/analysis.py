@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from math import ceil
 from pathlib import Path
@@ -43,8 +43,8 @@ FIGURES = (
 )
 
 
-def analyse(plan: Plan, done: Sequence[Done], folder: Path) -> Row:
-    """Return the analysis of the finished runs of a plan.
+def analyse(plan: Plan, done: Sequence[Done], folder: Path, costs: Mapping[str, Row] | None = None) -> Row:
+    """Return the analysis of the finished runs of a plan; `costs` is what was measured of each contestant.
 
     Per value of the varied setting: `recipes` (figures with intervals over seeds and test samples), `pairs` (every two recipes),
     `families`, `overlap`; and for a varied setting the `effects` of its values against the first. `verdicts` are sentences on
@@ -58,12 +58,15 @@ def analyse(plan: Plan, done: Sequence[Done], folder: Path) -> Row:
     for value in plan.values:
         require_one_protocol([run for table in tables if table.value == value for run in table.runs])
     require_one_protocol([table.runs[0] for table in tables], same_train=False)
-    conditions = [_condition(plan, value, [t for t in tables if t.value == value]) for value in plan.values]
+    conditions = [
+        _condition(plan, value, [t for t in tables if t.value == value], costs or {}) for value in plan.values
+    ]
     effects = verdicts.effects(plan, tables)
     return {
         "plan": msgspec.to_builtins(plan),
         "analysed": now(),
         "machine": _machine(finished),
+        "data": _data(finished[0]),
         "verdicts": verdicts.conclude(plan, conditions, effects),
         "conditions": conditions,
         "effects": effects,
@@ -90,12 +93,15 @@ def _tables(plan: Plan, finished: Sequence[Done]) -> list[Answers]:
     return tables
 
 
-def _condition(plan: Plan, value: str | None, tables: Sequence[Answers]) -> Row:
+def _condition(plan: Plan, value: str | None, tables: Sequence[Answers], costs: Mapping[str, Row]) -> Row:
     contestants = {contestant.name: contestant for contestant in plan.contestants}
     members = [table for table in tables if not contestants[table.contestant].larger]
     return {
         "value": value,
-        "recipes": [_recipe(contestants[table.contestant], table, plan.question.level) for table in tables],
+        "recipes": [
+            {**_recipe(contestants[table.contestant], table, plan.question.level), **costs.get(table.contestant, {})}
+            for table in tables
+        ],
         "pairs": verdicts.pairs(plan, members),
         "families": verdicts.families(plan, members),
         "overlap": overlap.overlap(plan, members),
@@ -118,7 +124,7 @@ def _recipe(contestant: Contestant, table: Answers, level: float) -> Row:
     return {
         **msgspec.to_builtins(contestant),
         "accuracy": verdicts.plain(accuracy(table.right, level)),
-        "loss": verdicts.plain(interval(table.losses, level)),
+        "loss": {**verdicts.plain(interval(table.losses, level)), "p": None},
         "figures": {key: mean([row.get(key) for row in seeds]) for key in FIGURES if key in seeds[0]},
         "recall": {
             name: mean([row["classes"][name]["recall"] for row in described]) for name in described[0]["classes"]
@@ -168,6 +174,16 @@ def _machine(finished: Sequence[Done]) -> Row:
         **{key: sorted({str(environment[key]) for environment in environments}) for key in keys},
         "minutes": round(sum(minutes(each.run) for each in finished), 1),
         "runs": len(finished),
+    }
+
+
+def _data(done: Done) -> Row:
+    """Return what the runs were trained on, as the first of them has it."""
+    manifest = done.run.manifest
+    return {
+        "source": done.cell.recipe.source.name,
+        "name": Path(getattr(done.cell.recipe.source.params, "path", "")).name or done.cell.recipe.source.name,
+        **{key: manifest[key] for key in ("classes", "image", "samples")},
     }
 
 

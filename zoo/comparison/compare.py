@@ -12,6 +12,7 @@ import msgspec
 from zoo import storage
 from zoo.comparison import plan as plans
 from zoo.comparison.analysis import analyse
+from zoo.comparison.costs import costs
 from zoo.comparison.execute import Done, Progress, execute
 from zoo.plugins import Catalog
 from zoo.report.page import write_report
@@ -37,7 +38,8 @@ def conduct(
             if progress is not None:
                 progress(event)
     order = {id(cell): number for number, cell in enumerate(cells)}
-    analysis = analyse(plan, sorted(done, key=lambda each: order[id(each.cell)]), folder)
+    measured = costs(plan, folder, catalog, device)
+    analysis = analyse(plan, sorted(done, key=lambda each: order[id(each.cell)]), folder, measured)
     storage.write_bytes(folder / ANALYSIS, msgspec.json.format(msgspec.json.encode(analysis), indent=1))
     write_report(analysis, folder / REPORT, catalog=catalog)
     return analysis

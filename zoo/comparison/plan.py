@@ -81,6 +81,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     seconds: float | None = None
     trials: int = 0
     larger: bool = False
+    measure: bool = True
     margin: float = 0.005
     level: float = 0.95
     store: str = "runs"  # of the runs; beside the plan where it is relative

@@ -25,7 +25,7 @@ def robustness(plan: Plan, tables: Sequence[Answers]) -> Row | None:
 
     A sample's figure is the share of corruptions and severities under which it is answered right. None where the plan has none.
     """
-    if plan.question.corruptions is None:
+    if plan.question.corruptions is None or not tables:
         return None
     level, severities = plan.question.level, plan.question.corruptions.severities
     answered = [(table, _right(table, severities)) for table in tables]

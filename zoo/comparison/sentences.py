@@ -14,7 +14,7 @@ FEW_SEEDS = 4  # below, intervals at six seeds' coverage of 95 % cover 92 % (thr
 
 def points(share: float) -> str:
     """Return a share of accuracy in percentage points."""
-    return f"{100 * share:.2f}"
+    return f"{100 * share:.2f}".replace("-", "−")
 
 
 def span(row: Row) -> str:
@@ -36,7 +36,7 @@ def family(row: Row, alpha: float) -> str:
     these, ours, theirs = row["these"], _named(row, "a"), _named(row, "b")
     if row["claim"] == "families":
         welch, exact = row["welch"], row["permutation"]
-        test = f"exact permutation of architectures p = {row['p_holm']:.2g} after Holm, the least possible {exact['smallest']:.2g}"
+        test = f"exact permutation of architectures p = {row['p_holm']:.2g} after Holm, the least possible {row['smallest_holm']:.2g}"
         interval = f"{span(welch)}; " if welch else ""
         sizes = f"{len(row['members_a'])} against {len(row['members_b'])} architectures"
         if row["p_holm"] <= alpha and welch and welch["low"] * welch["high"] > 0:

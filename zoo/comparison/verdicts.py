@@ -77,11 +77,12 @@ def families(plan: Plan, tables: Sequence[Answers]) -> list[Row]:
 def _two_families(plan: Plan, a: str, ours: Sequence[Answers], b: str, theirs: Sequence[Answers]) -> Row:
     means = [[float(table.right.mean()) for table in tables] for tables in (ours, theirs)]
     strength = architectures.strength(len(ours), len(theirs), (a, b))
+    primary = bool({(a, b), (b, a)} & set(plan.primary))
     several = min(len(ours), len(theirs)) > 1
     return {
         "a": a,
         "b": b,
-        "primary": bool({(a, b), (b, a)} & set(plan.primary)),
+        "primary": primary,
         "claim": strength.claim,
         "missing": list(strength.missing),
         "members_a": [table.contestant for table in ours],
@@ -89,11 +90,9 @@ def _two_families(plan: Plan, a: str, ours: Sequence[Answers], b: str, theirs: S
         "means_a": means[0],
         "means_b": means[1],
         "interquartile_means": [architectures.interquartile_mean(_scores(tables)) for tables in (ours, theirs)],
-        "these": _these(plan, ours, theirs),
-        "welch": plain(architectures.welch(means[0], means[1], plan.question.level))
-        if several and _spread(means)
-        else None,
-        "permutation": plain(architectures.permutation(means[0], means[1])) if several else None,
+        "these": _these(plan, ours, theirs, primary),
+        "welch": _welch(plan, means) if several else None,
+        "permutation": plain(architectures.permutation(means[0], means[1])) if several and primary else None,
     }
 
 
@@ -101,11 +100,14 @@ def _scores(tables: Sequence[Answers]) -> Any:
     return np.concatenate([table.right.mean(axis=1) for table in tables])
 
 
-def _spread(means: Sequence[Sequence[float]]) -> bool:
-    return any(len(set(family)) > 1 for family in means)
+def _welch(plan: Plan, means: Sequence[Sequence[float]]) -> Row | None:
+    """Return the interval of the families' difference, None where no family varies; p is the permutation's affair."""
+    if all(len(set(family)) == 1 for family in means):
+        return None
+    return {**plain(architectures.welch(means[0], means[1], plan.question.level)), "p": None}
 
 
-def _these(plan: Plan, ours: Sequence[Answers], theirs: Sequence[Answers]) -> Row | None:
+def _these(plan: Plan, ours: Sequence[Answers], theirs: Sequence[Answers], primary: bool) -> Row | None:
     """Return the difference of the two means over architectures, which are taken as fixed, on the seeds that all share."""
     seeds = sorted(set.intersection(*(set(table.seeds) for table in (*ours, *theirs))))
     if not seeds:
@@ -114,6 +116,7 @@ def _these(plan: Plan, ours: Sequence[Answers], theirs: Sequence[Answers]) -> Ro
     found = interval(first - second, plan.question.level)
     return {
         **plain(found),
+        "p": found.p if primary else None,
         "equivalence": plain(equivalence(found, plan.question.margin)),
         "detectable": detectable(found, ALPHA, POWER),
     }
@@ -141,7 +144,7 @@ def effects(plan: Plan, tables: Sequence[Answers]) -> list[Row]:
                         "family": contestant.family,
                         "value": value,
                         "against": first,
-                        "difference": plain(found),
+                        "difference": {**plain(found), "p": None},
                         "test_time_only": _test_time_only(plan, before, value, seeds),
                         "expected": _judged(found, expected.get((contestant.name, str(value)))),
                     }
@@ -156,7 +159,7 @@ def _test_time_only(plan: Plan, before: Answers, value: str | None, seeds: Seque
     runs = [before.runs[before.seeds.index(seed)] for seed in seeds]
     tables = [Saved.load(run.predictions(f"test-{value}")).predictions for run in runs]
     right = np.stack([table.logits.argmax(axis=1) == table.labels for table in tables])
-    return plain(interval(differences(right, before.right_on(seeds)), plan.question.level))
+    return {**plain(interval(differences(right, before.right_on(seeds)), plan.question.level)), "p": None}
 
 
 def _judged(found: Estimate, expected: Expectation | None) -> Row | None:
@@ -185,6 +188,8 @@ def conclude(plan: Plan, conditions: Sequence[Row], effects: Sequence[Row]) -> l
     said = []
     for (value, about, row, _), p in zip(declared, corrected, strict=True):
         row["p_holm"] = p
+        if row.get("permutation"):
+            row["smallest_holm"] = min(1.0, len(declared) * row["permutation"]["smallest"])
         text = sentences.pair(row, plan.question.margin, ALPHA) if about == "pair" else sentences.family(row, ALPHA)
         said.append({"value": value, "about": about, "text": text})
     said += [

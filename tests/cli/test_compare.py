@@ -1,0 +1,64 @@
+"""`zoo compare` on two small recipes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from zoo.cli.main import main
+
+SMALL = ["conv-net-momentum", "row-lstm-momentum", "training.steps=8", "training.epochs=null", "training.threads=1"]
+SMALL += ["training.early_stopping=null", "--seeds", "1", "--no-measure", "--run", "study"]
+
+
+def test_a_plan_is_printed_and_nothing_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", *SMALL, "--plan"]) == 0
+    out, _ = capsys.readouterr()
+    assert "conv-net-momentum" in out and "2 recipes × 1 seed" in out and "smallest p attainable" in out
+    assert not any(Path().iterdir())
+    assert main(["compare", *SMALL, "--plan", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["plan"]["primary"] == [["conv-net-momentum", "row-lstm-momentum"]]
+    assert found["total_seconds"] == pytest.approx(sum(row["seconds"] for row in found["seconds"]))
+
+
+def test_a_comparison_is_made_gone_on_with_and_kept_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", *SMALL]) == 0
+    out, err = capsys.readouterr()
+    assert "trained models only" in out and err.count("accuracy 0.") == 2 and "\x1b" not in err
+    assert {path.name for path in Path("study").iterdir()} == {
+        "analysis.json",
+        "plan.json",
+        "recipes.yaml",
+        "report.html",
+        "runs",
+    }
+    assert main(["compare", "--run", "study", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["verdicts"] == json.loads(Path("study/analysis.json").read_text())["verdicts"]
+    assert "accuracy 0." not in err  # nothing was trained again
+    assert main(["compare", *SMALL, "--margin", "1"]) == 2
+    assert "margin was 0.005, now 0.01" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["conv-net-momentum"], "a comparison needs two recipes"),
+        ([], "study is not a comparison"),
+        (["training.steps=3"], "settings were given without recipes"),
+        (["conv-net-momentum", "row-lstm-momentum", "--vary", "data.train_size=100"], "names 1 values"),
+        (["conv-net-momentum", "row-lstm-momentum", "--primary", "cnn"], "is not a pair"),
+        (["conv-net-momentum", "row-lstm-momentum", "--expect", "conv-net-momentum@x=falls:2"], "is not understood"),
+        (["conv-net-momentum", "row-lstm-momentum", "--budget", "macs"], "--budget macs=2e6"),
+        (["conv-net-momentum", "row-lstm-momentum", "--budget", "layers=3"], "there is no budget of layers"),
+        (["conv-net-momentum", "row-lstm-momentum", "--limit", "9"], "--limit goes with --corruptions"),
+        (["conv-net-momentum", "row-lstm-momentun"], "did you mean 'row-lstm-momentum'"),
+    ],
+)
+def test_bad_input_loses_nothing(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", *words, "--run", "study"]) == 2
+    assert message in capsys.readouterr().err
+    assert not Path("study").exists()
