@@ -265,6 +265,11 @@ def test_a_teacher_of_other_classes_is_refused(teacher: zoo.Run) -> None:
         experiment(student(teacher, "data.classes=['3','5']"))
 
 
+def test_a_teacher_of_pixels_in_other_places_is_refused(teacher: zoo.Run) -> None:
+    with pytest.raises(RunError, match=r"its data.arrangement is none, and this run's permute-pixels"):
+        experiment(student(teacher, "data.arrangement=permute-pixels"))
+
+
 def test_a_teacher_that_has_seen_validation_is_refused_with_the_settings_that_differ(tmp_path: Path) -> None:
     data = arrays(tmp_path / "digits.npz")
     settings = (*TEACHER, "training.epochs=1", "data.split_seed=1")

@@ -29,6 +29,7 @@ from zoo.guard import describe
 from zoo.plugins import Catalog
 from zoo.recipe import Recipe
 from zoo.settings import absolute_paths
+from zoo.training.distillation import pinned
 from zoo.training.events import EpochDone, Event, Saved
 from zoo.training.experiment import build
 from zoo.training.lr_find import rate_setting
@@ -78,7 +79,7 @@ def tune(
     from zoo.comparison.tuning_report import written
 
     deadline = None if timeout is None else time.monotonic() + timeout
-    recipe = replace(absolute_paths(recipe), target=None)
+    recipe = replace(pinned(absolute_paths(recipe)), target=None)
     with caught_signals() as caught:
         study = _opened(run, recipe, catalog, sampler, seed, device, trials)
         worker = Worker(study, catalog, device, prune, deadline, caught, on_event, on_trial)

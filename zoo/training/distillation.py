@@ -121,7 +121,7 @@ def teach(
     if (status := run.status) != "finished":
         raise RunError(f"the teacher {run.path} is not finished: it is {status}", hint=f"zoo train --resume {run.path}")
     teacher = load(run, device=str(device), catalog=catalog)
-    _require_same_form(teacher, dataset)
+    _require_same_form(teacher, dataset, recipe)
     _require_unseen(teacher, recipe, dataset)
     columns = torch.tensor([teacher.classes.index(name) for name in dataset.classes], device=device)
     return Distillation(
@@ -134,7 +134,7 @@ def teach(
     )
 
 
-def _require_same_form(teacher: Classifier, dataset: Dataset) -> None:
+def _require_same_form(teacher: Classifier, dataset: Dataset, recipe: Recipe) -> None:
     """Raise RunError, naming what differs, where the teacher cannot look at the student's images or names other classes."""
     wrong = []
     if set(teacher.classes) != set(dataset.classes):
@@ -143,6 +143,11 @@ def _require_same_form(teacher: Classifier, dataset: Dataset) -> None:
         wrong.append(f"it was trained on {teacher.dtype}, and this run's images are {dataset.dtype}")
     if teacher.channels not in (dataset.channels, 3 if dataset.channels == 1 else dataset.channels):
         wrong.append(f"its images have {_channels(teacher.channels)}, and this run's {_channels(dataset.channels)}")
+    if teacher.recipe.data.arrangement != recipe.data.arrangement:
+        words = [str(each.data.arrangement or "none") for each in (teacher.recipe, recipe)]
+        wrong.append(f"its data.arrangement is {words[0]}, and this run's {words[1]}")
+    elif recipe.data.arrangement is not None and teacher.size != dataset.size:
+        wrong.append("its images have another size, and pixels that have changed places cannot be resized")
     (height, width), (own_height, own_width) = teacher.size, dataset.size
     if height * own_width != width * own_height or (height == 1) != (own_height == 1):
         wrong.append(f"its images are {height}×{width}, and this run's {own_height}×{own_width}")
