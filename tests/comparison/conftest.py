@@ -9,7 +9,7 @@ import pytest
 import zoo
 from zoo.comparison import plan as plans
 from zoo.comparison.compare import conduct
-from zoo.comparison.execute import Done, Progress
+from zoo.comparison.events import Done, Progress
 from zoo.comparison.plan import Contestant, Corruptions, Expectation, Plan, Question
 from zoo.recipe import Recipe
 

@@ -10,7 +10,7 @@ from tests.comparison.conftest import LSTM, NET, TINY, Comparison, conducted, qu
 from zoo.comparison.analysis import analyse
 from zoo.comparison.compare import ANALYSIS
 from zoo.comparison.crossed import differences, interval
-from zoo.comparison.execute import Done
+from zoo.comparison.events import Done
 from zoo.errors import RunError, ZooError
 from zoo.evaluation.predictions import Predictions, Saved
 

@@ -12,7 +12,8 @@ import zoo
 from tests.comparison.conftest import LSTM, NET, TINY, Comparison, conducted, question, written
 from zoo.comparison import plan as plans
 from zoo.comparison.compare import conduct
-from zoo.comparison.execute import Begun, Done, Progress, execute
+from zoo.comparison.events import Begun, Done, Progress
+from zoo.comparison.execute import execute
 from zoo.errors import Interrupted
 from zoo.training.events import StepDone
 from zoo.training.run import Run

@@ -8,7 +8,7 @@ import pytest
 from sklearn.datasets import load_digits
 
 import zoo
-from zoo.comparison.execute import Begun, Progress
+from zoo.comparison.events import Begun, Progress
 from zoo.comparison.verification import Verification, verify
 from zoo.console.verification import sentence
 from zoo.errors import DataError, ZooError

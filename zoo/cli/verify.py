@@ -17,7 +17,7 @@ from zoo.errors import Interrupted
 from zoo.guard import stdout_on_stderr
 
 if TYPE_CHECKING:
-    from zoo.comparison.execute import Progress
+    from zoo.comparison.events import Progress
     from zoo.comparison.verification import Verification
 
 
@@ -69,7 +69,7 @@ class _Reports(ExitStack):
     """Shows each run as `zoo train` does."""
 
     def see(self, event: Progress) -> None:
-        from zoo.comparison.execute import Begun, Done, Waiting
+        from zoo.comparison.events import Begun, Done, Waiting
         from zoo.console.training import TrainingReport
 
         match event:

@@ -16,7 +16,7 @@ from zoo.comparison import overlap, verdicts
 from zoo.comparison.answers import Answers, read, require_one_protocol
 from zoo.comparison.crossed import accuracy, interval
 from zoo.comparison.ensembles import ensembles
-from zoo.comparison.execute import Done
+from zoo.comparison.events import Done
 from zoo.comparison.plan import RECIPES, Contestant, Plan
 from zoo.comparison.robustness import robustness
 from zoo.errors import ZooError

@@ -13,7 +13,8 @@ from zoo import storage
 from zoo.comparison import plan as plans
 from zoo.comparison.analysis import analyse
 from zoo.comparison.costs import costs
-from zoo.comparison.execute import Done, Progress, execute
+from zoo.comparison.events import Done, Progress
+from zoo.comparison.execute import execute
 from zoo.plugins import Catalog
 from zoo.report.page import write_report
 

@@ -8,47 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from zoo.comparison.events import Begun, Done, Progress, Waiting
 from zoo.comparison.examine import examine, examined
 from zoo.comparison.plan import Cell
 from zoo.errors import ComponentError, NonFiniteError, RunLockedError
 from zoo.plugins import Catalog
-from zoo.training.events import Event
 from zoo.training.run import Run
 from zoo.training.session import Session
 
 WAIT_SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
-    """A run of the plan begins or goes on; `done` of `total` are finished."""
-
-    cell: Cell
-    done: int
-    total: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """A run of the plan is finished, or has failed for a `reason`; `seconds` is what it took now, 0 if it was there."""
-
-    cell: Cell
-    run: Run
-    seconds: float
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """All that is left is being trained by other processes."""
-
-    left: int
-
-
-Progress = Begun | Done | Waiting | Event
 
 
 def execute(cells: Sequence[Cell], store: Path, *, catalog: Catalog, device: str) -> Generator[Progress]:

@@ -10,7 +10,8 @@ from statistics import fmean
 
 import msgspec
 
-from zoo.comparison.execute import Done, Progress, execute
+from zoo.comparison.events import Done, Progress
+from zoo.comparison.execute import execute
 from zoo.comparison.plan import Cell
 from zoo.errors import DataError, ZooError
 from zoo.recipe import Target

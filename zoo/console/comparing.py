@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.live import Live
@@ -12,10 +13,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from zoo.comparison.execute import Begun, Done, Progress, Waiting
-from zoo.comparison.plan import Cell
+from zoo.comparison.events import Begun, Done, Progress, Waiting
 from zoo.console.training import REFRESH_SECONDS, duration
 from zoo.training.events import EpochDone, Noted, Started
+
+if TYPE_CHECKING:
+    from zoo.comparison.plan import Cell
 
 
 class ComparisonReport:
