@@ -25,6 +25,7 @@ def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Run every test in a folder of its own, without the caller's settings of zoo."""
     for name in [name for name in os.environ if name.startswith("ZOO_") and name != "ZOO_TEST_DATA"]:
         monkeypatch.delenv(name)
+    monkeypatch.delenv("COLUMNS", raising=False)  # which pytest's workers have, and tables obey
     monkeypatch.chdir(tmp_path)
     yield
 

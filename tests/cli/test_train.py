@@ -109,7 +109,7 @@ def interrupted(run: str, *arguments: str, after: Callable[[Path], bool]) -> tup
 
 def test_sigint_before_training_says_that_nothing_was_written_and_how_to_begin_again(tmp_path: Path) -> None:
     began = time.monotonic()
-    status, err = interrupted("early run", after=lambda run: time.monotonic() - began > 1.0)
+    status, err = interrupted("early run", after=lambda run: time.monotonic() - began > 1.5)
     assert status == 130
     assert "interrupted before training began: nothing was written\n  try: zoo train conv-net-momentum " in err
     assert err.endswith("--run 'early run'")

@@ -14,6 +14,7 @@ from zoo.data.dataset import Dataset
 from zoo.data.ids import content_ids
 from zoo.errors import DataError, UnknownNameError, ZooError
 from zoo.evaluation.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from zoo.evaluation.predictions import Saved
 from zoo.evaluation.robustness import evaluate_corruptions, subset
 from zoo.training.events import Evaluating
 from zoo.training.reading import prepare_data
@@ -61,16 +62,17 @@ def test_the_answers_are_those_to_the_corrupted_images_and_are_kept_for_each_sam
     run: zoo.Run, dataset: Dataset
 ) -> None:
     result = zoo.evaluate_corruptions(run, names=["rotate"], severities=[4], limit=60)
-    kept = np.load(run.path / "predictions" / "corruptions" / "rotate-4.npz")
+    saved = Saved.load(run.predictions("corruptions/rotate-4"))
+    kept = saved.predictions
     chosen = subset(dataset.splits["test"], 60)
-    assert np.array_equal(kept["samples"], chosen.samples) and np.array_equal(kept["labels"], chosen.labels)
-    assert kept["ids"].tolist() == content_ids(chosen)
+    assert np.array_equal(kept.samples, chosen.samples) and np.array_equal(kept.labels, chosen.labels)
+    assert [each.decode() for each in saved.ids] == content_ids(chosen)
     classifier = zoo.load(run.path, device="cpu")
     images = torch.from_numpy(chosen.pixels(dataset.size, 0))
     changed = corrupt(images, "rotate", 4, torch.from_numpy(chosen.samples))
     guesses = [answer.class_name for answer in classifier.predict(list(changed.numpy()))]
-    assert [str(label) for label in kept["logits"].argmax(1)] == guesses
-    assert result["corruptions"]["rotate"][4]["accuracy"] == (kept["logits"].argmax(1) == chosen.labels).mean()
+    assert [str(label) for label in kept.logits.argmax(1)] == guesses
+    assert result["corruptions"]["rotate"][4]["accuracy"] == (kept.logits.argmax(1) == chosen.labels).mean()
 
 
 def test_clean_figures_of_a_whole_split_are_those_of_evaluate(run: zoo.Run) -> None:

@@ -86,7 +86,7 @@ def test_every_combination_of_choices_is_tried() -> None:
         ("optimizer.rate", 1, "the recipe has no setting 'optimizer.rate'"),
         ("regularizers.dropout.rate", 1, "the recipe has no setting 'regularizers.dropout.rate'"),
         ("nothing", 1, "the recipe has no setting 'nothing'"),
-        ("target.value", 1, "the recipe has no setting 'target.value'"),
+        ("distill.weight", 1, "the recipe has no setting 'distill.weight'"),
     ],
 )
 def test_a_setting_that_the_recipe_does_not_take(path: str, value: object, message: str) -> None:

@@ -174,12 +174,13 @@ def _resume(workspace: Workspace, name: str, device: str, devices: int, as_json:
 def _execute(begin: Callable[[], Session], as_json: bool) -> None:
     """Drive a session to its end; of several processes the first one alone prints."""
     from zoo.console.training import TrainingReport
-    from zoo.training.run import resume_command
 
     summary: dict[str, Any] = {}
     problem: DataError | None = None  # of the test split, when the run is finished
     with stdout_on_stderr():
         with working("reading the data, building the model …"), _told("before training began: nothing was written"):
+            from zoo.training.run import resume_command  # imports torch, which takes a second or more
+
             session = begin()
         leads, path = session.experiment.world.leads, session.run.path
         resume = resume_command(path, session.experiment.world.size)

@@ -136,7 +136,7 @@ def _timed(question: Question, recipe: Recipe) -> tuple[Recipe, dict[str, Any]]:
 def _differences(before: Recipe, after: Recipe) -> dict[str, Any]:
     """Return the searched settings that tuning gave other values."""
     first, second = before.to_dict(), after.to_dict()
-    found = {path: _value(second, path) for path in after.search}
+    found = {path: _value(second, path) for path in before.search}
     return {path: value for path, value in found.items() if value != _value(first, path)}
 
 
