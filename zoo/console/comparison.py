@@ -36,6 +36,7 @@ def comparison(analysis: Row) -> RenderableType:
         *_declared(analysis["conditions"], question["vary"]),
         *([_values(analysis)] if question["vary"] else []),
         *([_effects(analysis["effects"])] if analysis["effects"] else []),
+        *([_ensembles(conditions[0]["ensembles"])] if conditions[0]["ensembles"] else []),
         _closing(analysis),
     ]
     spaced = [part for block in blocks for part in (block, Text())]
@@ -127,6 +128,19 @@ def _change(row: Row | None) -> Text:
     return Text(f"✓ {change}", "green") if expected["met"] else Text(f"✗ {change}", "red")
 
 
+def _ensembles(rows: Sequence[Row]) -> RenderableType:
+    """Return what two models answer together: in per cent, and in points above the better of both and above a larger one."""
+    larger = ("vs larger",) if rows[0].get("larger") else ()
+    table = _named("two models together", "acc. %", "vs better", "interval", *larger, "MACs")
+    for row in rows:
+        gain, more = row["gain"], [points(row["above_larger"]["estimate"])] if larger else []
+        accuracy = percent(row["accuracy"]["estimate"])
+        table.add_row(
+            f"{row['a']} + {row['b']}", accuracy, points(gain["estimate"]), span(gain), *more, compact(row["macs"])
+        )
+    return table
+
+
 def _closing(analysis: Row) -> RenderableType:
     machine = analysis["machine"]
     looks = sum(row["looks"] for row in analysis["ledger"] if row["split"] == "test")
@@ -146,7 +160,9 @@ def plan_table(plan: Plan, seconds: Mapping[tuple[str, str | None], float]) -> R
     table.columns[1].justify = "left"
     for each in plan.contestants:
         times = [seconds[each.name, value] for value in plan.values]
-        table.add_row(each.name, each.family, compact(each.parameters), compact(each.macs), _range(times))
+        changed = (f"\n  {path.removeprefix('architecture.')} {value}" for path, value in each.changed.items())
+        name = Text.assemble(each.name, ("".join(changed), "dim"))
+        table.add_row(name, each.family, compact(each.parameters), compact(each.macs), _range(times))
     return Group(table, Text(), _outlook(plan, seconds))
 
 

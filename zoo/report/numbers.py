@@ -48,7 +48,7 @@ def compact(count: float | None) -> str:
         if rounded >= size:
             value = rounded / size
             return f"{value:.{2 - len(str(int(value))) + 1}f} {letter}"
-    return f"{count:g}"
+    return f"{rounded:g}"
 
 
 def p_value(p: float | None) -> str:

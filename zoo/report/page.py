@@ -46,6 +46,7 @@ def render(analysis: Row, catalog: Catalog) -> str:
             conditions=[_condition(analysis, row, number, catalog) for number, row in enumerate(conditions)],
             curves=_curves(analysis),
             effects=_effects(analysis),
+            test_time_only=any(row["test_time_only"] for row in analysis["effects"]),
         )
     )
 
