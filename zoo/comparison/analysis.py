@@ -159,10 +159,10 @@ def _pooled(diagrams: Sequence[Sequence[Row]]) -> list[Row]:
     return pooled
 
 
-def minutes(run: Run) -> float:
-    """Return the minutes of wall time that the run's epochs took."""
+def minutes(run: Run, clock: str = "seconds") -> float:
+    """Return the minutes of wall time that the run's epochs took, or with `cpu_seconds` those of its processors."""
     timings = (run.path / "timings.jsonl").read_text(encoding="utf-8").splitlines()
-    seconds: float = sum(json.loads(line)["seconds"] for line in timings)
+    seconds: float = sum(json.loads(line).get(clock, 0.0) for line in timings)
     return round(seconds / 60, 3)
 
 
@@ -173,6 +173,7 @@ def _machine(finished: Sequence[Done]) -> Row:
     return {
         **{key: sorted({str(environment[key]) for environment in environments}) for key in keys},
         "minutes": round(sum(minutes(each.run) for each in finished), 1),
+        "cpu_minutes": round(sum(minutes(each.run, "cpu_seconds") for each in finished), 1),
         "runs": len(finished),
     }
 

@@ -191,7 +191,7 @@ def make(question: Question, contestants: Sequence[Contestant]) -> Plan:
     members = [contestant for contestant in contestants if not contestant.larger]
     if len(members) < (1 if question.values else 2):
         raise ZooError("a comparison needs two recipes", hint="zoo compare RECIPE RECIPE --run DIR")
-    primary = question.primary or _default_pairs(members)
+    primary = question.primary or (() if question.expect else _default_pairs(members))
     names, families = ({getattr(c, part) for c in members} for part in ("name", "family"))
     for pair in primary:
         if not (set(pair) <= names or set(pair) <= families):

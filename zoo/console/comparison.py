@@ -146,7 +146,10 @@ def _closing(analysis: Row) -> RenderableType:
     looks = sum(row["looks"] for row in analysis["ledger"] if row["split"] == "test")
     question, facts = analysis["plan"]["question"], grid()
     seeds = "other seeds and other test images" if question["seeds"] > 1 else "other test images, not for other seeds"
-    facts.add_row("runs", f"{machine['runs']:,}, {minutes(machine['minutes'])} of training")
+    processor = minutes(machine["cpu_minutes"])
+    facts.add_row(
+        "runs", f"{machine['runs']:,}, {minutes(machine['minutes'])} of training, {processor} of processor time"
+    )
     facts.add_row("test", f"looked at {looks:,} times by all runs together")
     facts.add_row("intervals", f"{100 * question['level']:g} %, for {seeds}")
     if any(row["expected"] for row in analysis["effects"]):

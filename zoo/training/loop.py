@@ -34,7 +34,7 @@ def fit(x: Experiment, progress: Progress) -> Iterator[Event]:
     weights = x.regularizers.sample_weights(torch.from_numpy(x.dataset.splits["train"].labels))
     while progress.epoch < math.ceil(x.total_steps / x.steps_per_epoch) and not progress.stopped:
         yield from x.begin_epoch(progress.epoch)
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         start = progress.step - progress.epoch * x.steps_per_epoch
         left = min(x.total_steps, (progress.epoch + 1) * x.steps_per_epoch) - progress.step
         set_mode(x, training=True)
@@ -61,7 +61,12 @@ def fit(x: Experiment, progress: Progress) -> Iterator[Event]:
         validation = yield from validate(x)
         metrics = {**train, **validation, "lr": x.optimizer.param_groups[0]["lr"]}
         best = progress.finish_epoch(x.recipe, metrics)
-        timings = {"seconds": time.perf_counter() - began, "training_seconds": trained, "waited_seconds": waited}
+        timings = {
+            "seconds": time.perf_counter() - began,
+            "cpu_seconds": time.process_time() - cpu,
+            "training_seconds": trained,
+            "waited_seconds": waited,
+        }
         yield EpochDone(epoch=progress.epoch, step=progress.step, metrics=metrics, timings=timings, best=best)
 
 

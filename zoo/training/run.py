@@ -3,7 +3,7 @@
 recipe.yaml       the recipe, resolved; `zoo --registry recipe.yaml train NAME` repeats it
 manifest.json     versions, plugins, hardware, threads, data fingerprint, class map, normalisation, git state
 metrics.jsonl     one line per epoch; holds only values that are functions of the run
-timings.jsonl     seconds and images per second of each epoch
+timings.jsonl     seconds of each epoch, and of this process on processors
 checkpoints/      the last, the one before it, and the best, with index.json
 predictions/      one file per evaluated split
 ledger.jsonl      every access to the test split
