@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from zoo.version import __version__
 
 if TYPE_CHECKING:
-    from zoo.api import dry_run, evaluate, evaluate_corruptions, lr_find, resolve, resume, train, tune
+    from zoo.api import compare, dry_run, evaluate, evaluate_corruptions, lr_find, resolve, resume, train, tune
     from zoo.bases import BatchStrategy, Block, Context, Pool, Regularizer, ScoreStrategy
+    from zoo.comparison.plan import Question
     from zoo.components import (
         AcquisitionSpec,
         ArchitectureSpec,
@@ -61,6 +62,7 @@ _HOMES = {
     "Params": "zoo.components",
     "Pool": "zoo.bases",
     "Prediction": "zoo.evaluation.classifier",
+    "Question": "zoo.comparison.plan",
     "Recipe": "zoo.recipe",
     "Regularizer": "zoo.bases",
     "RegularizerSpec": "zoo.components",
@@ -69,6 +71,7 @@ _HOMES = {
     "SourceData": "zoo.data.sources",
     "SourceSplit": "zoo.data.sources",
     "ZooError": "zoo.errors",
+    "compare": "zoo.api",
     "dry_run": "zoo.api",
     "evaluate": "zoo.api",
     "evaluate_corruptions": "zoo.api",
@@ -102,6 +105,7 @@ __all__ = [
     "Pool",
     "Prediction",
     "Pretrained",
+    "Question",
     "Recipe",
     "Regularizer",
     "RegularizerSpec",
@@ -112,6 +116,7 @@ __all__ = [
     "ZooError",
     "__version__",
     "catalog",
+    "compare",
     "dry_run",
     "evaluate",
     "evaluate_corruptions",

@@ -14,6 +14,8 @@ from zoo.registry import Registry
 
 if TYPE_CHECKING:
     from zoo.augmentation import Arrangement
+    from zoo.comparison.events import Progress
+    from zoo.comparison.plan import Question
     from zoo.comparison.trials import Trial, Tuning
     from zoo.training.dryrun import DryRun
     from zoo.training.events import Event
@@ -183,6 +185,33 @@ def evaluate_corruptions(
         severities=severities,
         limit=limit,
     )
+
+
+def compare(
+    question: Question | None = None,
+    *,
+    run: str | Path,
+    device: str = "auto",
+    registry: str | Path | None = None,
+    on_event: Callable[[Progress], None] | None = None,
+) -> dict[str, Any]:
+    """Carry out a comparison in the folder `run`, or go on with the one there, and return its analysis.
+
+    `zoo.Question(recipes=("lenet5-adamw", "row-lstm-adamw"), data="photos", seeds=6)` asks; report.html is written beside it. Raises
+    RunError where the folder holds another comparison, or none and nothing is asked.
+    """
+    from zoo.comparison import plan as plans
+    from zoo.comparison.compare import conduct
+    from zoo.comparison.proposal import propose
+
+    folder = Path(run)
+    if (folder / plans.PLAN).exists() and question is not None:
+        plans.require_same(folder, plans.read(folder), question)
+    elif question is not None:
+        loaded = Registry.load(catalog(), None if registry is None else Path(registry))
+        proposal = propose(question, loaded, folder=folder, device=device)
+        plans.write(folder, proposal.plan, proposal.recipes)
+    return conduct(folder, catalog=catalog(), device=device, progress=on_event)
 
 
 def _resolved(

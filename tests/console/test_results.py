@@ -37,6 +37,24 @@ def rendered(renderable: RenderableType, width: int = 80) -> str:
     return stream.getvalue()
 
 
+def test_how_sure_the_figures_are_is_said() -> None:
+    figures = {"loss": 0.3, "accuracy": 0.5, "auroc": 0.9, "average_precision": None, "brier": 0.4, "ece": 0.05}
+    result = {
+        "split": "test",
+        "samples": 2,
+        **figures,
+        "ece_mass": 0.06,
+        "aurc": 0.1,
+        "intervals": {"accuracy": (0.4, 0.6), "loss": (0.2, 0.4)},
+        "calibrated": {"temperature": 1.5, "loss": 0.25, "ece": 0.01},
+        "confusions": [{"class": "cat", "taken_for": "dog", "samples": 7}],
+    }
+    text = rendered(evaluation(result))
+    assert "accuracy 0.4000 to 0.6000, loss 0.2000 to 0.4000" in text and "this one trained model" in text
+    assert "AUROC 0.9000, average precision –" in text and "calibration error 0.0500" in text
+    assert "1.50 fits validation: loss 0.2500, error 0.0100" in text and "cat for dog (7)" in text
+
+
 def test_the_closing_table_has_both_splits_and_the_paths() -> None:
     text = rendered(closing(SUMMARY, [Path("runs/x/.lock"), Path("runs/x/metrics.jsonl")]))
     assert text.splitlines()[1].split() == ["validation", "359", "0.1000", "0.9889", "–"]

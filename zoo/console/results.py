@@ -69,7 +69,10 @@ def evaluation(result: Mapping[str, Any]) -> RenderableType:
     for name, row in rows[:CLASSES_SHOWN]:
         table.add_row(name, f"{row['samples']:,}", *(number(row[key]) for key in ("precision", "recall", "f1")))
     views = f", {result['tta']} views" if result.get("tta") else ""
-    parts: list[RenderableType] = [_figures([(f"{result['split']}{views}", result)]), Text(), table]
+    parts: list[RenderableType] = [_figures([(f"{result['split']}{views}", result)]), Text()]
+    if "ece" in result:
+        parts += [_trust(result), Text()]
+    parts.append(table)
     if len(rows) > CLASSES_SHOWN:
         parts.append(Text(f"the {CLASSES_SHOWN} classes of lowest F1, of {len(rows):,}; --json has all", "dim"))
     return Group(*parts)
@@ -98,6 +101,25 @@ def corruptions(result: Mapping[str, Any]) -> RenderableType:
 
 def _accuracies(table: Table, name: str, accuracies: Sequence[float]) -> None:
     table.add_row(name, *(number(accuracy) for accuracy in accuracies), number(fmean(accuracies)))
+
+
+def _trust(result: Mapping[str, Any]) -> RenderableType:
+    """Return how sure the figures are, and how far the probabilities can be believed."""
+    facts, ends = grid(), result["intervals"]
+    spans = (f"{name} {number(ends[name][0])} to {number(ends[name][1])}" for name in ("accuracy", "loss"))
+    facts.add_row("95 % intervals", f"{', '.join(spans)}: for other images, of this one trained model")
+    facts.add_row(
+        "ranking", f"AUROC {number(result['auroc'])}, average precision {number(result['average_precision'])}"
+    )
+    errors = f"calibration error {number(result['ece'])} (bins of equal mass {number(result['ece_mass'])})"
+    facts.add_row("probabilities", f"{errors}, Brier {number(result['brier'])}, AURC {number(result['aurc'])}")
+    if after := result.get("calibrated"):
+        text = f"{number(after['temperature'], 2)} fits validation: loss {number(after['loss'])}, error {number(after['ece'])}"
+        facts.add_row("temperature", text)
+    if found := result["confusions"][:3]:
+        pairs = (f"{row['class']} for {row['taken_for']} ({row['samples']})" for row in found)
+        facts.add_row("mistaken most", ", ".join(pairs))
+    return facts
 
 
 def predictions(rows: Sequence[Mapping[str, Any]]) -> RenderableType:
