@@ -17,7 +17,7 @@ from zoo.version import __version__
 if TYPE_CHECKING:
     from zoo.api import compare, dry_run, evaluate, evaluate_corruptions, lr_find, resolve, resume, train, tune
     from zoo.bases import BatchStrategy, Block, Context, Pool, Regularizer, ScoreStrategy
-    from zoo.comparison.plan import Question
+    from zoo.comparison.question import Question
     from zoo.components import (
         AcquisitionSpec,
         ArchitectureSpec,
@@ -62,7 +62,7 @@ _HOMES = {
     "Params": "zoo.components",
     "Pool": "zoo.bases",
     "Prediction": "zoo.evaluation.classifier",
-    "Question": "zoo.comparison.plan",
+    "Question": "zoo.comparison.question",
     "Recipe": "zoo.recipe",
     "Regularizer": "zoo.bases",
     "RegularizerSpec": "zoo.components",

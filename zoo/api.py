@@ -15,7 +15,7 @@ from zoo.registry import Registry
 if TYPE_CHECKING:
     from zoo.augmentation import Arrangement
     from zoo.comparison.events import Progress
-    from zoo.comparison.plan import Question
+    from zoo.comparison.question import Question
     from zoo.comparison.trials import Trial, Tuning
     from zoo.training.dryrun import DryRun
     from zoo.training.events import Event
@@ -200,17 +200,11 @@ def compare(
     `zoo.Question(recipes=("lenet5-adamw", "row-lstm-adamw"), data="photos", seeds=6)` asks; report.html is written beside it. Raises
     RunError where the folder holds another comparison, or none and nothing is asked.
     """
-    from zoo.comparison import plan as plans
-    from zoo.comparison.compare import conduct
-    from zoo.comparison.proposal import propose
+    from zoo.comparison.compare import begin, conduct
 
     folder = Path(run)
-    if (folder / plans.PLAN).exists() and question is not None:
-        plans.require_same(folder, plans.read(folder), question)
-    elif question is not None:
-        loaded = Registry.load(catalog(), None if registry is None else Path(registry))
-        proposal = propose(question, loaded, folder=folder, device=device)
-        plans.write(folder, proposal.plan, proposal.recipes)
+    if question is not None:
+        begin(question, folder, Registry.load(catalog(), None if registry is None else Path(registry)), device=device)
     return conduct(folder, catalog=catalog(), device=device, progress=on_event)
 
 

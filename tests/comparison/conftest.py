@@ -10,7 +10,9 @@ import zoo
 from zoo.comparison import plan as plans
 from zoo.comparison.compare import conduct
 from zoo.comparison.events import Done, Progress
-from zoo.comparison.plan import Contestant, Corruptions, Expectation, Plan, Question
+from zoo.comparison.identity import fingerprint
+from zoo.comparison.plan import Contestant, Plan, Variant
+from zoo.comparison.question import Corruptions, Expectation, Question
 from zoo.recipe import Recipe
 
 TINY = ("training.steps=12", "training.epochs=null", "training.threads=1", "training.early_stopping=null")
@@ -40,8 +42,14 @@ def question(**changes: Any) -> Question:
 def written(folder: Path, asked: Question) -> Plan:
     """Keep the plan of a question in a folder without a dry run, and return it."""
     recipes: list[Recipe] = [zoo.resolve(name, *asked.settings, data=asked.data) for name in asked.recipes]
-    contestants = [Contestant(name=r.name, family=plans.family(r), parameters=100, macs=1000) for r in recipes]
-    plan = plans.make(asked, contestants)
+    contestants = [Contestant(name=r.name, family=plans.family(r)) for r in recipes]
+    variants: dict[str, dict[str, Variant]] = {}
+    for recipe in recipes:
+        for value in asked.values or ("",):
+            digest = fingerprint(recipe, f"{asked.data} {asked.vary} {value}")
+            counted = Variant(parameters=100, macs=1000, digest=digest, seconds=1.0)
+            variants.setdefault(recipe.name, {})[value] = counted
+    plan = plans.make(asked, contestants, variants)
     plans.write(folder, plan, recipes)
     return plan
 

@@ -40,6 +40,7 @@ def test_figures_are_those_of_the_predictions(compared: Comparison) -> None:
     assert net["figures"]["accuracy"] == pytest.approx(answers.mean())
     assert sum(each["samples"] for each in net["reliability"]) == answers.size
     assert (net["family"], net["parameters"], net["macs"]) == ("cnn", 100, 1000)
+    assert [row["train_samples"] for row in compared.analysis["conditions"]] == [100, 300]
 
 
 def test_a_pair_is_compared_on_the_same_samples_and_seeds(compared: Comparison) -> None:

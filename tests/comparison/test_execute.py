@@ -13,7 +13,7 @@ from tests.comparison.conftest import LSTM, NET, TINY, Comparison, conducted, qu
 from zoo.comparison import plan as plans
 from zoo.comparison.compare import conduct
 from zoo.comparison.events import Begun, Done, Progress
-from zoo.comparison.execute import execute
+from zoo.comparison.execute import claimed, execute
 from zoo.errors import Interrupted
 from zoo.training.events import StepDone
 from zoo.training.run import Run
@@ -26,7 +26,7 @@ def runs(folder: Path) -> Iterator[Progress]:
 
 
 def test_every_run_of_the_plan_is_made_once(compared: Comparison) -> None:
-    assert len(compared.done) == compared.plan.runs == len(list((compared.folder / "runs").iterdir()))
+    assert len(compared.done) == compared.plan.runs == len(list((compared.folder / "runs").glob("[!.]*")))
     assert all(each.reason is None and each.seconds > 0 for each in compared.done)
     again = [event for event in runs(compared.folder) if isinstance(event, (Begun, Done))]
     assert [type(event) for event in again] == [Done] * compared.plan.runs
@@ -34,13 +34,13 @@ def test_every_run_of_the_plan_is_made_once(compared: Comparison) -> None:
 
 
 def test_every_model_is_tested_under_the_corruptions(compared: Comparison) -> None:
-    folders = [each.run.path / "predictions/corruptions" for each in compared.done]
+    folders = [each.run.path / "predictions/corruptions-50" for each in compared.done]
     assert all(len(list(folder.glob("*-2.npz"))) == 17 and (folder / "clean.npz").exists() for folder in folders)
 
 
 def test_two_comparisons_share_runs(compared: Comparison, tmp_path: Path) -> None:
-    asked = question(seeds=1, settings=(*TINY, "data.train_size=300"), store=str(compared.folder / "runs"))
-    other = conducted(tmp_path, asked)
+    store = str(compared.folder / "runs")
+    other = conducted(tmp_path, question(seeds=1, settings=TINY, vary="data.train_size", values=("300",), store=store))
     assert [each.seconds for each in other.done] == [0, 0]
     before = {each.run.path for each in compared.done}
     assert {each.run.path for each in other.done} <= before
@@ -80,7 +80,7 @@ def test_a_run_that_another_process_holds_is_left_to_it(tmp_path: Path) -> None:
     zoo.train(first.recipe, run=first.folder(store))
     (first.folder(store) / "summary.json").unlink()
     order = []
-    with Run(first.folder(store)).locked():
+    with claimed(first.folder(store)):
         for event in execute([first, second], store, catalog=zoo.catalog, device="cpu"):
             if isinstance(event, Done):
                 order.append(event.cell.contestant)
@@ -108,7 +108,47 @@ def test_an_interruption_saves_the_run_in_progress(tmp_path: Path) -> None:
 
     with pytest.raises(Interrupted):
         conduct(tmp_path, catalog=zoo.catalog, device="cpu", progress=stop)
-    (run,) = (Run(path) for path in (tmp_path / "runs").iterdir())
+    (run,) = (Run(path) for path in (tmp_path / "runs").glob("[!.]*"))
     assert run.status == "interrupted" and NET in run.name
     analysis = conduct(tmp_path, catalog=zoo.catalog, device="cpu")
     assert len(analysis["conditions"][0]["recipes"]) == 2
+
+
+def test_two_processes_that_begin_at_once_share_the_work(tmp_path: Path) -> None:
+    written(tmp_path, question(seeds=2))
+    context = multiprocessing.get_context("fork")
+    both = [context.Process(target=_conduct, args=(tmp_path,)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    assert len(list((tmp_path / "runs").glob("*/summary.json"))) == 4
+    assert all(
+        len((run / "ledger.jsonl").read_text().splitlines()) == 1
+        for run in (tmp_path / "runs").iterdir()
+        if not run.name.startswith(".")
+    )
+
+
+def _conduct(folder: Path) -> None:
+    conduct(folder, catalog=zoo.catalog, device="cpu")
+
+
+def test_what_a_process_left_before_it_was_a_run_is_made_anew(tmp_path: Path) -> None:
+    written(tmp_path, question(seeds=1))
+    first = next(iter(plans.cells(plans.read(tmp_path), tmp_path, zoo.catalog)))
+    first.folder(tmp_path / "runs").mkdir(parents=True)
+    assert all(each.reason is None for each in runs(tmp_path) if isinstance(each, Done))
+
+
+def test_a_run_that_a_full_disk_ended_is_tried_again_and_one_that_diverged_is_not(tmp_path: Path) -> None:
+    found = conducted(tmp_path, question(seeds=1))
+    (run, _) = (each.run for each in found.done)
+    (run.path / "summary.json").unlink()
+    run.set_status("failed", "no space left on device", "StorageError")
+    again = [each for each in runs(tmp_path) if isinstance(each, Done)]
+    assert [each.reason for each in again] == [None, None] and again[0].seconds > 0
+    (run.path / "summary.json").unlink()
+    run.set_status("failed", "loss is not finite", "NonFiniteError")
+    assert [each.reason for each in runs(tmp_path) if isinstance(each, Done)] == ["loss is not finite", None]

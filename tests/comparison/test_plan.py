@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -8,6 +9,7 @@ import pytest
 import zoo
 from tests.comparison.conftest import LSTM, NET, TINY, question, written
 from zoo.comparison import plan as plans
+from zoo.comparison.identity import fingerprint
 from zoo.errors import RunError, ZooError
 
 
@@ -43,17 +45,50 @@ def test_cells_pair_all_contestants_of_a_seed_and_differ_in_nothing_else(tmp_pat
     assert all(c.recipe.data.split_seed == 0 for c in cells)
 
 
-def test_a_run_is_named_by_what_decides_its_figures(tmp_path: Path) -> None:
+def test_a_run_is_named_by_what_decides_its_figures() -> None:
     recipe = zoo.resolve(NET)
-    assert plans.fingerprint(recipe) == plans.fingerprint(msgspec.structs.replace(recipe, acquisition=None))
-    assert plans.fingerprint(recipe) != plans.fingerprint(zoo.resolve(NET, "optimizer.lr=0.01"))
+    same = (
+        msgspec.structs.replace(recipe, acquisition=None),
+        zoo.resolve(NET, "training.seed=5"),
+        zoo.resolve(NET, "data.workers=2", "training.checkpoint_every=7"),
+        zoo.resolve(NET, "search.optimizer.lr={low: 0.1, high: 0.2}"),
+    )
+    assert {fingerprint(other, "data") for other in same} == {fingerprint(recipe, "data")}
+    others = (zoo.resolve(NET, "optimizer.lr=0.01"), zoo.resolve(NET, "training.epochs=3"))
+    assert fingerprint(recipe, "data") not in {fingerprint(other, "data") for other in others}
+    assert fingerprint(recipe, "data") != fingerprint(recipe, "other data")
+
+
+def test_what_a_run_chooses_among_and_the_weights_it_begins_from_are_in_its_name(tmp_path: Path) -> None:
+    head = ("freeze={choose: true}", "weights=w.safetensors")
+    settings = [(*head, f"search.optimizer.lr={{choices: [{rate}]}}") for rate in (0.1, 0.2)]
+    Path("w.safetensors").write_bytes(b"one")
+    one, other = (fingerprint(zoo.resolve(NET, *each), "data") for each in settings)
+    assert one != other
+    Path("w.safetensors").write_bytes(b"two, longer")
+    assert fingerprint(zoo.resolve(NET, *settings[0]), "data") != one
 
 
 def test_another_question_in_the_same_folder_is_refused_with_what_differs(tmp_path: Path) -> None:
-    plan = written(tmp_path, question(seeds=2))
-    plans.require_same(tmp_path, plan, question(seeds=2))
+    made = msgspec.structs.replace(written(tmp_path, question(seeds=2)), asked=("a", "b"))
+    plans.require_same(tmp_path, made, question(seeds=2), ("a", "b"))
     with pytest.raises(RunError, match="seeds was 2, now 3"):
-        plans.require_same(tmp_path, plan, question(seeds=3))
+        plans.require_same(tmp_path, made, question(seeds=3), ("a", "b"))
+    with pytest.raises(RunError, match=f"recipe {LSTM} or its data is not what it was"):
+        plans.require_same(tmp_path, made, question(seeds=2), ("a", "c"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"recipes": (NET, NET)}, f"recipe {NET} is named twice"),
+        ({"vary": "optimizer.lr", "values": ("0.1", "0.1")}, "value 0.1 is named twice"),
+        ({"primary": ((NET, NET),)}, "compares one thing with itself"),
+    ],
+)
+def test_nothing_is_named_twice(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ZooError, match=message):
+        question(**changes)
 
 
 def test_recipes_on_other_data_are_refused_with_the_fields(tmp_path: Path) -> None:

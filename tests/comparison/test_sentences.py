@@ -48,7 +48,7 @@ def family(claim: str, p: float, members: int, missing: tuple[str, ...] = ()) ->
 
 
 def test_a_declared_difference_names_the_higher_first() -> None:
-    expected = "lstm scores higher than net by 2.00 points (95 % interval −3.00 to −1.00; p = 0.001 after Holm)."
+    expected = "lstm scores higher than net by 2.00 points (95 % interval 1.00 to 3.00; p = 0.001 after Holm)."
     assert pair(-0.02, 0.01, 0.001) == expected
 
 

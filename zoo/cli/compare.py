@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from pathlib import Path
@@ -18,7 +19,7 @@ from zoo.errors import Interrupted, ZooError
 from zoo.guard import stdout_on_stderr
 
 if TYPE_CHECKING:
-    from zoo.comparison.plan import Corruptions, Expectation, Question
+    from zoo.comparison.question import Corruptions, Expectation, Question
 
 _EXPECTATION = re.compile(r"(?P<recipe>[^@=]+)@(?P<value>[^=]+)=(?P<sign>falls|rises|equivalent):(?P<points>[0-9.]+)")
 
@@ -108,27 +109,25 @@ def compare(
     Without RECIPE, go on with the comparison in DIR. The same command in another terminal shares the work. Ctrl-C saves the run
     in progress.
     """
-    with stdout_on_stderr(), working("loading …"):
-        from zoo.comparison import plan as plans
     recipes = tuple(word for word in words if "=" not in word)
-    if recipes:
-        question = _question(recipes, tuple(word for word in words if "=" in word), options)
-        if (folder / plans.PLAN).exists():
-            plans.require_same(folder, plans.read(folder), question)
-        else:
-            _propose(workspace, question, folder, device, only_plan, as_json)
-    elif len(words):
+    if not recipes and words:
         raise ZooError(
             "settings were given without recipes", hint=f"zoo compare RECIPE RECIPE {words[0]} --run {folder}"
         )
-    else:
-        plans.read(folder)
-    if not only_plan:
-        _conduct(workspace, folder, device, as_json)
+    with stdout_on_stderr(), working("loading …"):
+        from zoo.comparison import plan as plans
+    question = _question(recipes, tuple(word for word in words if "=" in word), folder, options) if recipes else None
+    if only_plan:
+        _show(workspace, question, folder, device, as_json)
+        return
+    if question is not None:
+        _begin(workspace, question, folder, device)
+    plans.read(folder)
+    _conduct(workspace, folder, device, as_json)
 
 
-def _question(recipes: tuple[str, ...], settings: tuple[str, ...], options: dict[str, Any]) -> Question:
-    from zoo.comparison.plan import Question
+def _question(recipes: tuple[str, ...], settings: tuple[str, ...], folder: Path, options: dict[str, Any]) -> Question:
+    from zoo.comparison.question import Question
 
     vary, values = _varied(options["vary"])
     return Question(
@@ -146,7 +145,7 @@ def _question(recipes: tuple[str, ...], settings: tuple[str, ...], options: dict
         larger=options["larger"],
         measure=not options["no_measure"],
         margin=options["margin"] / 100,
-        store=options["store"],
+        store=os.path.relpath(options["store"], folder) if options["store"] else "runs",
     )
 
 
@@ -168,7 +167,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _expectation(text: str, recipes: tuple[str, ...], values: tuple[str, ...]) -> Expectation:
-    from zoo.comparison.plan import Expectation
+    from zoo.comparison.question import Expectation
 
     found = _EXPECTATION.fullmatch(text)
     if found is None or found["recipe"] not in recipes or found["value"] not in values[1:]:
@@ -202,7 +201,7 @@ def _budget(texts: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _corruptions(options: dict[str, Any]) -> Corruptions | None:
-    from zoo.comparison.plan import Corruptions
+    from zoo.comparison.question import Corruptions
 
     if options["corruptions"]:
         severities = tuple(sorted(set(options["severities"]))) or Corruptions().severities
@@ -213,28 +212,34 @@ def _corruptions(options: dict[str, Any]) -> Corruptions | None:
     return None
 
 
-def _propose(
-    workspace: Workspace, question: Question, folder: Path, device: str, only_plan: bool, as_json: bool
-) -> None:
-    """Work the plan out, print it, and keep it unless it is only to be shown."""
+def _show(workspace: Workspace, question: Question | None, folder: Path, device: str, as_json: bool) -> None:
+    """Print the plan that is there, or that would be made for the question, and write nothing."""
     from zoo.comparison import plan as plans
     from zoo.comparison.proposal import propose
     from zoo.console.comparison import plan_table
 
-    tuning = None if only_plan else folder
+    if question is None or (folder / plans.PLAN).exists():
+        plan = plans.read(folder)
+    else:
+        with stdout_on_stderr(), working("working the plan out …"):
+            plan = propose(question, workspace.registry, device=device, note=print_note).plan
+    print_json(plan) if as_json else print_result(plan_table(plan))
+
+
+def _begin(workspace: Workspace, question: Question, folder: Path, device: str) -> None:
+    """Make the plan and print it, unless it is there."""
+    from zoo.comparison.compare import begin
+    from zoo.comparison.plan import PLAN
+    from zoo.console.comparison import plan_table
+
+    new = not (folder / PLAN).exists()
     try:
         with stdout_on_stderr(), working("working the plan out …"):
-            proposal = propose(question, workspace.registry, folder=tuning, device=device, note=print_note)
+            plan = begin(question, folder, workspace.registry, device=device, note=print_note)
     except Interrupted as error:
         raise Interrupted(error.exit_code - 128, error.problem, hint="the same command again goes on") from error
-    if only_plan and as_json:
-        seconds = [{"recipe": name, "value": value, "seconds": s} for (name, value), s in proposal.seconds.items()]
-        print_json({"plan": proposal.plan, "seconds": seconds, "total_seconds": proposal.total_seconds})
-        return
-    table = plan_table(proposal.plan, proposal.seconds)
-    print_result(table) if only_plan else stderr().print(table)
-    if not only_plan:
-        plans.write(folder, proposal.plan, proposal.recipes)
+    if new:
+        stderr().print(plan_table(plan))
 
 
 def _conduct(workspace: Workspace, folder: Path, device: str, as_json: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import product
@@ -54,10 +55,10 @@ def analyse(plan: Plan, done: Sequence[Done], folder: Path, costs: Mapping[str, 
     finished = [each for each in done if each.reason is None]
     if not finished:
         raise ZooError("no run of the comparison is finished", hint=f"zoo compare --run {folder}")
-    tables = _tables(plan, finished)
     for value in plan.values:
-        require_one_protocol([run for table in tables if table.value == value for run in table.runs])
-    require_one_protocol([table.runs[0] for table in tables], same_train=False)
+        require_one_protocol([each.run for each in finished if each.cell.value == value])
+    require_one_protocol([each.run for each in finished], same_train=False)
+    tables = _tables(plan, finished)
     conditions = [
         _condition(plan, value, [t for t in tables if t.value == value], costs or {}) for value in plan.values
     ]
@@ -96,12 +97,19 @@ def _tables(plan: Plan, finished: Sequence[Done]) -> list[Answers]:
 def _condition(plan: Plan, value: str | None, tables: Sequence[Answers], costs: Mapping[str, Row]) -> Row:
     contestants = {contestant.name: contestant for contestant in plan.contestants}
     members = [table for table in tables if not contestants[table.contestant].larger]
+    first = plan.values[0]
+    rows = []
+    for table in tables:
+        variant, before = (plan.variant(table.contestant, at) for at in (value, first))
+        counted = {"parameters": variant.parameters, "macs": variant.macs}
+        # Measured is the network at the first value.
+        same = counted == {"parameters": before.parameters, "macs": before.macs}
+        measured = costs.get(table.contestant, {}) if same else {}
+        rows.append({**_recipe(contestants[table.contestant], table, plan.question.level), **counted, **measured})
     return {
         "value": value,
-        "recipes": [
-            {**_recipe(contestants[table.contestant], table, plan.question.level), **costs.get(table.contestant, {})}
-            for table in tables
-        ],
+        "train_samples": tables[0].runs[0].manifest["samples"]["train"] if tables else None,
+        "recipes": rows,
         "pairs": verdicts.pairs(plan, members),
         "families": verdicts.families(plan, members),
         "overlap": overlap.overlap(plan, members),
@@ -200,9 +208,11 @@ def _ledger(finished: Sequence[Done]) -> list[Row]:
 
 
 def _commands(plan: Plan, folder: Path) -> list[str]:
-    vary = f" {plan.question.vary}={plan.values[-1]}" if plan.question.vary else ""
+    vary = [f"{plan.question.vary}={plan.values[-1]}"] if plan.question.vary else []
     first = plan.contestants[0].name
     return [
-        f"zoo compare --run {folder}",
-        f"zoo --registry {folder / RECIPES} train {first} training.seed={plan.seeds[-1]}{vary}",
+        shlex.join(["zoo", "compare", "--run", str(folder)]),
+        shlex.join(
+            ["zoo", "--registry", str(folder / RECIPES), "train", first, f"training.seed={plan.seeds[-1]}", *vary]
+        ),
     ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from filelock import FileLock
 
 from zoo import storage
 from zoo.comparison import plan as plans
@@ -15,10 +16,37 @@ from zoo.comparison.analysis import analyse
 from zoo.comparison.costs import costs
 from zoo.comparison.events import Done, Progress
 from zoo.comparison.execute import execute
+from zoo.comparison.plan import Plan
+from zoo.comparison.proposal import digests, propose
+from zoo.comparison.question import Question
 from zoo.plugins import Catalog
+from zoo.registry import Registry
 from zoo.report.page import write_report
 
-ANALYSIS, REPORT = "analysis.json", "report.html"
+ANALYSIS, REPORT, LOCK = "analysis.json", "report.html", ".lock"
+
+
+def begin(
+    question: Question,
+    folder: Path,
+    registry: Registry,
+    *,
+    device: str = "auto",
+    note: Callable[[str], None] = lambda text: None,
+) -> Plan:
+    """Return the plan of the comparison in `folder`, made and kept there unless it is there already.
+
+    Of several processes that begin at once, one makes it. Raises RunError where the folder has the plan of another question.
+    """
+    storage.make_folder(folder)
+    with FileLock(folder / LOCK):
+        if (folder / plans.PLAN).exists():
+            plan = plans.read(folder)
+            plans.require_same(folder, plan, question, digests(question, registry))
+            return plan
+        proposal = propose(question, registry, folder=folder, device=device, note=note)
+        plans.write(folder, proposal.plan, proposal.recipes)
+        return proposal.plan
 
 
 def conduct(

@@ -93,9 +93,9 @@ def _kind(
 
 
 def cost(plan: Plan, table: Answers) -> tuple[int, int]:
-    """Return the multiply-accumulates of a model for one image, and of its training: three times as many for each image seen,
-    since the backward pass takes two products for each of the forward pass."""
-    macs = next(contestant.macs for contestant in plan.contestants if contestant.name == table.contestant)
+    """Return the multiply-accumulates of a model for one image, and of training all of it: three times as many for each image
+    that its first seed saw, since the backward pass takes two products for each of the forward pass."""
+    macs = plan.variant(table.contestant, table.value).macs
     run, samples = table.runs[0], table.runs[0].manifest["samples"]["train"]
     seen = round((run.summary or {}).get("steps", 0) * samples / -(-samples // table.batch_size))
     return macs, 3 * macs * seen

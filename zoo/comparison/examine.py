@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from zoo.comparison.plan import Cell
 from zoo.evaluation.evaluate import evaluate
-from zoo.evaluation.predictions import Saved
 from zoo.evaluation.robustness import evaluate_corruptions, predictions
 from zoo.plugins import Catalog
 from zoo.training.events import Event, Noted
@@ -15,6 +14,9 @@ from zoo.training.run import Run
 
 def examine(cell: Cell, run: Run, catalog: Catalog, device: str) -> Iterator[Event]:
     """Make the tests that the finished run lacks, and say each."""
+    if not run.predictions("test").exists():  # what could not be read at the end of training may be repaired
+        yield Noted(text="testing")
+        evaluate(run, catalog=catalog, device=device)
     if not _corrupted(cell, run):
         assert cell.corruptions is not None
         yield Noted(text="testing under corruptions")
@@ -28,16 +30,12 @@ def examine(cell: Cell, run: Run, catalog: Catalog, device: str) -> Iterator[Eve
 
 def examined(cell: Cell, run: Run) -> bool:
     """Return whether the finished run lacks no test."""
-    return _corrupted(cell, run) and all(run.predictions(f"test-{name}").exists() for name in cell.arrangements)
+    names = ("test", *(f"test-{name}" for name in cell.arrangements))
+    return all(run.predictions(name).exists() for name in names) and _corrupted(cell, run)
 
 
 def _corrupted(cell: Cell, run: Run) -> bool:
     if cell.corruptions is None:
         return True
-    found = predictions(run, cell.corruptions.severities)
-    paths = [path for levels in found.values() for path in levels.values()]
-    if not all(path.exists() for path in paths):
-        return False
-    # Of another comparison, perhaps, that took another number of samples.
-    limit, samples = cell.corruptions.limit, run.manifest["samples"]["test"]
-    return bool(len(Saved.load(paths[0]).ids) == min(limit or samples, samples))
+    found = predictions(run, cell.corruptions.severities, cell.corruptions.limit)
+    return all(path.exists() for levels in found.values() for path in levels.values())

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import product
+from math import comb
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import msgspec
 
 from zoo import storage
 from zoo.augmentation import Arrangement
-from zoo.comparison.families import smallest_by_permutation
+from zoo.comparison.families import MOST_SPLITS, smallest_by_permutation
 from zoo.comparison.paired import smallest_after_holm
+from zoo.comparison.question import Corruptions, Question
 from zoo.components import ArchitectureSpec
 from zoo.errors import RunError, ZooError
 from zoo.plugins import Catalog
@@ -27,12 +28,10 @@ from zoo.training.run import now
 PLAN, RECIPES = "plan.json", "recipes.yaml"
 CNN, RNN = "cnn", "rnn"
 ARRANGEMENT, NONE = "data.arrangement", "null"
-# What a run's figures do not depend on.
-_BESIDES = ("acquisition", "search", "target")
 
 
 class Contestant(msgspec.Struct, frozen=True, kw_only=True):
-    """One recipe of a comparison: its name, its architecture's family, and what its network costs for one image.
+    """One recipe of a comparison: its name, and its architecture's family.
 
     `changed` are the settings that a budget or tuning gave other values than the recipe's. A `larger` one stands beside
     ensembles of two of the others, as one model of their cost, and in no other comparison.
@@ -40,62 +39,45 @@ class Contestant(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     family: str
-    parameters: int
-    macs: int
     changed: dict[str, Any] = {}
     larger: bool = False
 
 
-class Corruptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Corruptions under which every model is tested: `limit` samples, a stratified choice that is the same for all."""
+class Variant(msgspec.Struct, frozen=True, kw_only=True):
+    """A contestant at one value of the varied setting: what its network counts there, the digest of its recipe and data but the
+    seed, and the seconds that a run of it is estimated to take."""
 
-    limit: int | None = None
-    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
-
-
-class Expectation(msgspec.Struct, frozen=True, kw_only=True):
-    """What is declared beforehand of one recipe at one value of the varied setting, against the first value.
-
-    `sign` is `falls`, `rises` or `equivalent`; `margin`, a proportion, is the least change wanted or the largest allowed.
-    """
-
-    recipe: str
-    value: str
-    sign: str
-    margin: float
-
-
-class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for, as it was asked: a plan is gone on with only for the same question."""
-
-    recipes: tuple[str, ...]
-    settings: tuple[str, ...] = ()
-    data: str | None = None
-    seeds: Annotated[int, msgspec.Meta(ge=1)] = 6
-    vary: str | None = None
-    values: tuple[str, ...] = ()
-    primary: tuple[tuple[str, str], ...] = ()
-    expect: tuple[Expectation, ...] = ()
-    corruptions: Corruptions | None = None
-    budget: tuple[str, float] | None = None
-    seconds: float | None = None
-    trials: int = 0
-    larger: bool = False
-    measure: bool = True
-    margin: float = 0.005
-    level: float = 0.95
-    store: str = "runs"  # of the runs; beside the plan where it is relative
+    parameters: int
+    macs: int
+    digest: str
+    seconds: float
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """A question with what was worked out for it: the contestants, the declared pairs, and the smallest p of each after Holm."""
+    """A question with what was worked out for it: the contestants at each value, the declared pairs, and the smallest p of the
+    exact test of each after Holm.
+
+    `variants` are by contestant and value, the empty text where no setting is varied; `asked` are digests of the recipes as the
+    question found them.
+    """
 
     version: int = 1
     created: str
     question: Question
     contestants: tuple[Contestant, ...]
+    variants: dict[str, dict[str, Variant]] = {}
+    asked: tuple[str, ...] = ()
     primary: tuple[tuple[str, str], ...]
     smallest: tuple[float, ...]
+
+    def variant(self, contestant: str, value: str | None) -> Variant:
+        """Return the contestant at a value."""
+        return self.variants[contestant][value or ""]
+
+    @property
+    def comparisons(self) -> int:
+        """How many comparisons are declared, for which p-values are corrected."""
+        return len(self.primary) * len(self.values)
 
     @property
     def seeds(self) -> range:
@@ -131,32 +113,32 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cell(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of a plan: a contestant, a value of the varied setting, a seed, its recipe, and what its model is tested on
-    besides test."""
+    """One run of a plan: a contestant, a value of the varied setting, a seed, its recipe, the digest of all but the seed, and what
+    its model is tested on besides test."""
 
     contestant: str
     value: str | None
     seed: int
     recipe: Recipe
+    digest: str
     corruptions: Corruptions | None = None
     arrangements: tuple[Arrangement, ...] = ()
 
     def folder(self, store: Path) -> Path:
-        """Return where the run is kept: under a name that no other recipe has, so that comparisons share runs."""
-        return store / f"{self.recipe.name.replace('/', '-')}-{self.seed}-{fingerprint(self.recipe)[:8]}"
-
-
-def fingerprint(recipe: Recipe) -> str:
-    """Return a digest of everything in the recipe that decides what a run gives."""
-    document = {key: value for key, value in recipe.to_dict().items() if key not in _BESIDES}
-    return hashlib.blake2b(json.dumps(document, sort_keys=True).encode(), digest_size=16).hexdigest()
+        """Return where the run is kept: under a name that no other recipe or data has, so that comparisons share runs."""
+        return store / f"{self.recipe.name.replace('/', '-')}-{self.seed}-{self.digest[:12]}"
 
 
 def write(folder: Path, plan: Plan, recipes: Sequence[Recipe]) -> None:
     """Keep a plan and its recipes in the comparison's folder."""
     storage.make_folder(folder)
-    storage.write_text(folder / RECIPES, recipe_document(*(pinned(absolute_paths(recipe)) for recipe in recipes)))
+    write_recipes(folder, recipes)
     storage.write_json(folder / PLAN, msgspec.to_builtins(plan))
+
+
+def write_recipes(folder: Path, recipes: Sequence[Recipe]) -> None:
+    """Keep recipes in a folder as a registry file, paths made absolute."""
+    storage.write_text(folder / RECIPES, recipe_document(*(pinned(absolute_paths(recipe)) for recipe in recipes)))
 
 
 def read(folder: Path) -> Plan:
@@ -171,10 +153,14 @@ def read(folder: Path) -> Plan:
         raise RunError(f"{folder / PLAN} is damaged: {error}") from error
 
 
-def require_same(folder: Path, plan: Plan, question: Question) -> None:
-    """Raise RunError, naming what differs, where a plan was made for another question."""
-    asked, made = msgspec.to_builtins(question), msgspec.to_builtins(plan.question)
-    if differing := [f"{key} was {made[key]}, now {asked[key]}" for key in made if made[key] != asked[key]]:
+def require_same(folder: Path, plan: Plan, question: Question, asked: Sequence[str]) -> None:
+    """Raise RunError, naming what differs, where a plan was made for another question or other recipes; `asked` as in the plan."""
+    now_asked, made = msgspec.to_builtins(question), msgspec.to_builtins(plan.question)
+    differing = [f"{key} was {made[key]}, now {now_asked[key]}" for key in made if made[key] != now_asked[key]]
+    if not differing:
+        names = zip(question.recipes, plan.asked, asked, strict=True)
+        differing = [f"recipe {name} or its data is not what it was" for name, before, now in names if before != now]
+    if differing:
         raise RunError(
             f"{folder} holds another comparison: {'; '.join(differing)}",
             possible=f"zoo compare --run {folder} goes on with it as it is",
@@ -182,7 +168,12 @@ def require_same(folder: Path, plan: Plan, question: Question) -> None:
         )
 
 
-def make(question: Question, contestants: Sequence[Contestant]) -> Plan:
+def make(
+    question: Question,
+    contestants: Sequence[Contestant],
+    variants: dict[str, dict[str, Variant]],
+    asked: Sequence[str] = (),
+) -> Plan:
     """Return the plan for a question whose contestants are known.
 
     Raises ZooError for fewer than two recipes (one, where a setting is varied), and for a declared pair that names neither two
@@ -199,7 +190,21 @@ def make(question: Question, contestants: Sequence[Contestant]) -> Plan:
                 f"'{pair[0]}' and '{pair[1]}' are neither two recipes of the comparison nor two families of them",
                 possible=f"recipes {', '.join(sorted(names))}; families {', '.join(sorted(families))}",
             )
-    plan = Plan(created=now(), question=question, contestants=tuple(contestants), primary=tuple(primary), smallest=())
+    sizes = Counter(contestant.family for contestant in members)
+    if any(comb(sizes[a] + sizes[b], sizes[a]) > MOST_SPLITS for a, b in primary):
+        raise ZooError(
+            f"two families have more than {MOST_SPLITS:,} splits of their architectures, too many for an exact test",
+            hint="--primary RECIPE,RECIPE, or fewer recipes",
+        )
+    plan = Plan(
+        created=now(),
+        question=question,
+        contestants=tuple(contestants),
+        variants=variants,
+        asked=tuple(asked),
+        primary=tuple(primary),
+        smallest=(),
+    )
     return msgspec.structs.replace(plan, smallest=_smallest(plan))
 
 
@@ -207,26 +212,30 @@ def cells(plan: Plan, folder: Path, catalog: Catalog) -> Iterator[Cell]:
     """Yield every run of the plan, all contestants of a seed together, so that what is finished can be paired."""
     registry = Registry.load(catalog, folder / RECIPES)
     for seed, value, contestant in product(plan.seeds, plan.values, plan.contestants):
-        settings = [f"training.seed={seed}"] + ([f"{plan.question.vary}={value}"] if value is not None else [])
-        recipe = msgspec.structs.replace(registry.resolve(contestant.name, settings), notes=())
         yield Cell(
             contestant=contestant.name,
             value=value,
             seed=seed,
-            recipe=recipe,
+            recipe=varied(registry, contestant.name, plan.question.vary, value, seed),
+            digest=plan.variant(contestant.name, value).digest,
             corruptions=plan.question.corruptions,
             arrangements=plan.arrangements(value),
         )
 
 
+def varied(registry: Registry, name: str, setting: str | None, value: str | None, seed: int) -> Recipe:
+    """Return a recipe of the registry with a seed and a value of the varied setting."""
+    settings = [f"training.seed={seed}"] + ([f"{setting}={value}"] if value is not None else [])
+    return msgspec.structs.replace(registry.resolve(name, settings), notes=())
+
+
 def _smallest(plan: Plan) -> tuple[float, ...]:
     """Return the smallest p that each declared pair can reach, of recipes by their seeds, of families by their members."""
-    comparisons = len(plan.primary) * len(plan.values)
     sizes = {family: len(members) for family, members in plan.families.items()}
     return tuple(
-        min(1.0, comparisons * smallest_by_permutation(sizes[a], sizes[b]))
+        min(1.0, plan.comparisons * smallest_by_permutation(sizes[a], sizes[b]))
         if a in sizes and b in sizes
-        else smallest_after_holm(plan.question.seeds, comparisons)
+        else smallest_after_holm(plan.question.seeds, plan.comparisons)
         for a, b in plan.primary
     )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast, get_args
@@ -11,15 +12,20 @@ from typing import Any, cast, get_args
 import msgspec
 
 from zoo.comparison import plan as plans
-from zoo.comparison.budget import Budget, match, steps_of_seconds
-from zoo.comparison.plan import Contestant, Plan, Question
+from zoo.comparison.budget import TOLERANCE, Budget, match, steps_of_seconds
+from zoo.comparison.identity import fingerprint
+from zoo.comparison.plan import Contestant, Plan, Variant
+from zoo.comparison.question import Question
 from zoo.comparison.tuning import tuned
 from zoo.errors import ZooError
 from zoo.evaluation.cost import Task, count
 from zoo.plugins import Catalog
 from zoo.recipe import Recipe
 from zoo.registry import Registry
-from zoo.training.dryrun import dry_run
+from zoo.settings import absolute_paths
+from zoo.training.distillation import pinned
+from zoo.training.dryrun import DryRun, dry_run
+from zoo.training.reading import prepare_data
 
 TUNING = "tuning"
 LARGER = "-larger"
@@ -27,16 +33,10 @@ LARGER = "-larger"
 
 @dataclass(frozen=True, kw_only=True)
 class Proposal:
-    """A plan that is not written yet, its recipes, and the estimated seconds of each contestant's run at each value."""
+    """A plan that is not written yet, and its recipes."""
 
     plan: Plan
     recipes: tuple[Recipe, ...]
-    seconds: Mapping[tuple[str, str | None], float]
-
-    @property
-    def total_seconds(self) -> float:
-        """The estimate of all runs one after another; what tuning takes is not in it."""
-        return sum(self.seconds.values()) * self.plan.question.seeds
 
 
 def propose(
@@ -51,48 +51,47 @@ def propose(
 
     Networks are brought to the question's budget first, training is cut to its seconds, then, with a `folder`, every recipe is
     tuned there with the same number of trials, on validation; without one the recipes stay untuned, for a look at the plan.
-    `note` hears what is being done. Raises what resolving, matching, tuning and dry runs raise, and ZooError for recipes that
-    cannot be compared.
+    `note` hears what is being done. Raises what resolving, matching, tuning and dry runs raise, and ZooError for recipes and values
+    that cannot be compared.
     """
-    asked = [registry.resolve(name, question.settings, data=question.data) for name in question.recipes]
+    asked = resolved(question, registry)
     plans.require_one_protocol(asked)
     _check(question)
     contestants: list[Contestant] = []
     recipes: list[Recipe] = []
     for recipe, larger in _sizes(question, asked):
         note(f"{recipe.name}: size, steps, tuning …")
-        task = Task.of(recipe)  # an architecture may need larger images than another
-        found, changed = _at_budget(question, recipe, task, 2 if larger else 1)
-        found, more = _timed(question, found)
-        found = msgspec.structs.replace(found, name=recipe.name + LARGER * larger, notes=())
-        if question.trials and folder is not None:
-            before, found = (
-                found,
-                tuned(
-                    found,
-                    catalog=registry.catalog,
-                    folder=folder / TUNING / found.name,
-                    trials=question.trials,
-                    device=device,
-                ),
-            )
-            more |= _differences(before, found)
-        counted = count(found, task)
-        contestants.append(
-            Contestant(
-                name=found.name,
-                family=plans.family(found),
-                parameters=counted["parameters"],
-                macs=counted["macs"],
-                changed=changed | more,
-                larger=larger,
-            )
-        )
+        found, changed = _prepared(question, recipe, registry.catalog, folder, device, larger)
+        contestants.append(Contestant(name=found.name, family=plans.family(found), changed=changed, larger=larger))
         recipes.append(found)
-    plan = plans.make(question, contestants)
-    return Proposal(
-        plan=plan, recipes=tuple(recipes), seconds=dict(_proven(plan, recipes, registry.catalog, device, note))
-    )
+    variants = _proven(question, recipes, registry.catalog, device, note)
+    _require_budget(question, contestants, variants)
+    plan = plans.make(question, contestants, variants, digests(question, registry))
+    return Proposal(plan=plan, recipes=tuple(recipes))
+
+
+def resolved(question: Question, registry: Registry) -> list[Recipe]:
+    """Return the question's recipes as the registry has them."""
+    return [registry.resolve(name, question.settings, data=question.data) for name in question.recipes]
+
+
+def digests(question: Question, registry: Registry) -> list[str]:
+    """Return a digest of each recipe as it is asked for, by which a change of registry or data is noticed."""
+    found = (pinned(absolute_paths(recipe)) for recipe in resolved(question, registry))
+    return [fingerprint(recipe, prepare_data(recipe).fingerprint) for recipe in found]
+
+
+def _prepared(
+    question: Question, recipe: Recipe, catalog: Catalog, folder: Path | None, device: str, larger: bool
+) -> tuple[Recipe, dict[str, Any]]:
+    """Return the recipe at its budget and tuned, under the name that it has in the comparison, and what that changed."""
+    found, changed = _at_budget(question, recipe, 2 if larger else 1)
+    found, steps = _timed(question, found)
+    found = msgspec.structs.replace(found, name=recipe.name + LARGER * larger, notes=())
+    if not question.trials or folder is None:
+        return found, changed | steps
+    best = tuned(found, catalog=catalog, folder=folder / TUNING / found.name, trials=question.trials, device=device)
+    return best, changed | steps | _differences(found, best)
 
 
 def _check(question: Question) -> None:
@@ -116,11 +115,11 @@ def _sizes(question: Question, asked: list[Recipe]) -> Iterator[tuple[Recipe, bo
             yield recipe, True
 
 
-def _at_budget(question: Question, recipe: Recipe, task: Task, times: int) -> tuple[Recipe, dict[str, Any]]:
+def _at_budget(question: Question, recipe: Recipe, times: int) -> tuple[Recipe, dict[str, Any]]:
     if question.budget is None:
         return recipe, {}
     kind, value = question.budget
-    matched = match(recipe, cast(Budget, kind), times * value, task=task)
+    matched = match(recipe, cast(Budget, kind), times * value)
     return matched.recipe, {f"architecture.{name}": value for name, value in matched.changed.items()}
 
 
@@ -150,12 +149,56 @@ def _value(document: Any, path: str) -> Any:
 
 
 def _proven(
-    plan: Plan, recipes: list[Recipe], catalog: Catalog, device: str, note: Callable[[str], None]
-) -> Iterator[tuple[tuple[str, str | None], float]]:
-    """Yield what a run of each contestant at each value will take, after a dry run of it."""
-    once = msgspec.structs.replace(plan, question=msgspec.structs.replace(plan.question, seeds=1))
+    question: Question, recipes: list[Recipe], catalog: Catalog, device: str, note: Callable[[str], None]
+) -> dict[str, dict[str, Variant]]:
+    """Return each contestant at each value, after a dry run; raises ZooError where they cannot be tested alike."""
+    variants: dict[str, dict[str, Variant]] = {}
+    first: DryRun | None = None
     with TemporaryDirectory() as place:
-        plans.write(Path(place), once, recipes)
-        for cell in plans.cells(once, Path(place), catalog):
-            note(f"{cell.contestant}: dry run …")
-            yield (cell.contestant, cell.value), dry_run(cell.recipe, device=device, catalog=catalog).estimated_seconds
+        plans.write_recipes(Path(place), recipes)
+        registry = Registry.load(catalog, Path(place) / plans.RECIPES)
+        for recipe, value in product(recipes, question.values or (None,)):
+            note(f"{recipe.name}: dry run …")
+            found = plans.varied(registry, recipe.name, question.vary, value, seed=0)
+            proof = dry_run(found, device=device, catalog=catalog)
+            first = first or proof
+            _require_one_test(first, proof, value)
+            counted = count(found, Task(proof.image, len(proof.classes)))
+            variants.setdefault(recipe.name, {})[value or ""] = Variant(
+                parameters=counted["parameters"],
+                macs=counted["macs"],
+                digest=fingerprint(found, proof.data),
+                seconds=proof.estimated_seconds,
+            )
+    return variants
+
+
+def _require_one_test(first: DryRun, other: DryRun, value: str | None) -> None:
+    """Raise ZooError unless both have a test split of the same samples and the same classes."""
+    at = "" if value is None else f" at {value}"
+    if "test" not in other.sizes:
+        raise ZooError(f"the data of {other.recipe}{at} has no test split", hint="data.test_fraction=0.2")
+    if first.classes != other.classes or first.test != other.test:
+        raise ZooError(
+            f"{other.recipe}{at} is tested on other samples or classes than {first.recipe}",
+            possible="a varied setting that leaves the test split as it is",
+            hint="one comparison for each value",
+        )
+
+
+def _require_budget(
+    question: Question, contestants: Sequence[Contestant], variants: dict[str, dict[str, Variant]]
+) -> None:
+    """Raise ZooError where the varied setting takes a network off its budget."""
+    if question.budget is None:
+        return
+    kind, value = question.budget
+    for contestant in contestants:
+        wanted = value * (2 if contestant.larger else 1)
+        for at, variant in variants[contestant.name].items():
+            if abs(getattr(variant, kind) / wanted - 1) > TOLERANCE:
+                raise ZooError(
+                    f"{question.vary}={at} takes {contestant.name} off its budget: {getattr(variant, kind):,} {kind}",
+                    possible="a varied setting that leaves the network as it is",
+                    hint="one comparison for each value",
+                )

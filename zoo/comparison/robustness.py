@@ -27,8 +27,12 @@ def robustness(plan: Plan, tables: Sequence[Answers]) -> Row | None:
     """
     if plan.question.corruptions is None or not tables:
         return None
-    level, severities = plan.question.level, plan.question.corruptions.severities
-    answered = [(table, _right(table, severities)) for table in tables]
+    level, severities, limit = (
+        plan.question.level,
+        plan.question.corruptions.severities,
+        plan.question.corruptions.limit,
+    )
+    answered = [(table, _right(table, severities, limit)) for table in tables]
     shares = {
         table.contestant: np.mean([right for levels in _corrupted(by).values() for right in levels.values()], axis=0)
         for table, by in answered
@@ -53,9 +57,9 @@ def robustness(plan: Plan, tables: Sequence[Answers]) -> Row | None:
     }
 
 
-def _right(table: Answers, severities: Sequence[int]) -> dict[str, dict[int, NDArray[np.bool_]]]:
+def _right(table: Answers, severities: Sequence[int], limit: int | None) -> dict[str, dict[int, NDArray[np.bool_]]]:
     """Return which answers are right, `(seeds, samples)`, by corruption and severity."""
-    paths = [predictions(run, severities) for run in table.runs]
+    paths = [predictions(run, severities, limit) for run in table.runs]
     return {
         name: {severity: np.stack([_of_file(of_run[name][severity]) for of_run in paths]) for severity in levels}
         for name, levels in paths[0].items()

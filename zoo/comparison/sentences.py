@@ -22,12 +22,20 @@ def span(row: Row) -> str:
     return f"{100 * row['level']:g} % interval {points(row['low'])} to {points(row['high'])}"
 
 
+def upward(row: Row) -> Row:
+    """Return a difference as that of the higher and the lower: where it is negative, turned round."""
+    if row["estimate"] >= 0:
+        return row
+    return {**row, "estimate": -row["estimate"], "low": -row["high"], "high": -row["low"]}
+
+
 def pair(row: Row, margin: float, alpha: float) -> str:
     """Return what a declared comparison of two recipes found."""
     found = row["difference"]
     scope = "" if found["covers_seeds"] else "These two trained models only, on other test images: "
     if row["p_holm"] <= alpha:
-        return f"{scope}{_higher(row['a'], row['b'], found)} ({span(found)}; p = {row['p_holm']:.2g} after Holm)."
+        sure = f"{span(upward(found))}; p = {row['p_holm']:.2g} after Holm"
+        return f"{scope}{_higher(row['a'], row['b'], found)} ({sure})."
     return f"{scope}{_undecided(row['a'], row['b'], found, row['equivalence'], row['detectable'], margin)}"
 
 
@@ -37,7 +45,7 @@ def family(row: Row, alpha: float) -> str:
     if row["claim"] == "families":
         welch, exact = row["welch"], row["permutation"]
         test = f"exact permutation of architectures p = {row['p_holm']:.2g} after Holm, the least possible {row['smallest_holm']:.2g}"
-        interval = f"{span(welch)}; " if welch else ""
+        interval = f"{span(upward(welch) if row['p_holm'] <= alpha else welch)}; " if welch else ""
         sizes = f"{len(row['members_a'])} against {len(row['members_b'])} architectures"
         if row["p_holm"] <= alpha and welch and welch["low"] * welch["high"] > 0:
             return f"{_higher(row['a'], row['b'], exact)}: {sizes} ({interval}{test})."
@@ -46,10 +54,12 @@ def family(row: Row, alpha: float) -> str:
     if these is None:
         return f"{ours} and {theirs} have no seed in common: nothing can be said."
     missing = f" For a claim about families it takes {' and '.join(row['missing'])}." if row["missing"] else ""
+    scope = "" if these["covers_seeds"] else "These trained models only, on other test images: "
     if row["p_holm"] <= alpha:
-        return f"{_higher(ours, theirs, these)} ({span(these)}; p = {row['p_holm']:.2g} after Holm).{missing}"
+        sure = f"{span(upward(these))}; p = {row['p_holm']:.2g} after Holm"
+        return f"{scope}{_higher(ours, theirs, these)} ({sure}).{missing}"
     margin = these["equivalence"]["margin"]
-    return _undecided(ours, theirs, these, these["equivalence"], these["detectable"], margin) + missing
+    return scope + _undecided(ours, theirs, these, these["equivalence"], these["detectable"], margin) + missing
 
 
 def effect(row: Row) -> str:
@@ -58,14 +68,14 @@ def effect(row: Row) -> str:
     change = "rises" if found["estimate"] > 0 else "falls"
     against = "" if row["against"] is None else f" against {row['against']}"
     declared = {
-        "falls": f"a fall of at least {points(expected['margin'])} points",
-        "rises": f"a rise of at least {points(expected['margin'])} points",
+        "falls": f"a fall, estimated at {points(expected['margin'])} points or more and certain in its sign",
+        "rises": f"a rise, estimated at {points(expected['margin'])} points or more and certain in its sign",
         "equivalent": f"equivalence within {points(expected['margin'])} points",
     }[expected["sign"]]
     verdict = "as declared" if expected["met"] else "not as declared"
     return (
         f"{row['recipe']} at {row['value']}{against} {change} by {points(abs(found['estimate']))} points"
-        f" ({span(found)}): {verdict}, {declared}."
+        f" ({span(upward(found))}): {verdict}, {declared}."
     )
 
 

@@ -13,7 +13,8 @@ from zoo.comparison import families as architectures
 from zoo.comparison import paired, sentences
 from zoo.comparison.answers import Answers
 from zoo.comparison.crossed import Estimate, detectable, differences, equivalence, interval, mean_over
-from zoo.comparison.plan import Expectation, Plan
+from zoo.comparison.plan import Plan
+from zoo.comparison.question import Expectation
 from zoo.errors import StatisticsError
 from zoo.evaluation.predictions import Saved
 
@@ -40,14 +41,15 @@ def _pair(plan: Plan, a: Answers, b: Answers) -> Row:
     found = interval(differences(right, other), plan.question.level)
     primary = {(a.contestant, b.contestant), (b.contestant, a.contestant)} & set(plan.primary)
     losses = a.losses_on(seeds) - b.losses_on(seeds)
+    alpha = ALPHA / plan.comparisons if primary else ALPHA
     return {
         "a": a.contestant,
         "b": b.contestant,
         "primary": bool(primary),
         "seeds": seeds,
         "difference": {**plain(found), "p": found.p if primary else None},
-        "equivalence": plain(equivalence(found, plan.question.margin)),
-        "detectable": detectable(found, ALPHA, POWER),
+        "equivalence": plain(equivalence(found, plan.question.margin, alpha)),
+        "detectable": detectable(found, alpha, POWER),
         "loss": {**plain(interval(losses, plan.question.level)), "p": None},
         "improvement": architectures.probability_of_improvement(right.mean(axis=1), other.mean(axis=1)),
         "sign_flip": _sign_flip(right.mean(axis=1) - other.mean(axis=1)) if primary else None,
@@ -114,11 +116,12 @@ def _these(plan: Plan, ours: Sequence[Answers], theirs: Sequence[Answers], prima
         return None
     first, second = (mean_over(table.right_on(seeds) for table in tables) for tables in (ours, theirs))
     found = interval(first - second, plan.question.level)
+    alpha = ALPHA / plan.comparisons if primary else ALPHA
     return {
         **plain(found),
         "p": found.p if primary else None,
-        "equivalence": plain(equivalence(found, plan.question.margin)),
-        "detectable": detectable(found, ALPHA, POWER),
+        "equivalence": plain(equivalence(found, plan.question.margin, alpha)),
+        "detectable": detectable(found, alpha, POWER),
     }
 
 
@@ -184,12 +187,14 @@ def conclude(plan: Plan, conditions: Sequence[Row], effects: Sequence[Row]) -> l
         value = condition["value"]
         declared += [(value, "pair", row, row["difference"]["p"]) for row in condition["pairs"] if row["primary"]]
         declared += [(value, "family", row, _family_p(row)) for row in condition["families"] if row["primary"]]
-    corrected = paired.holm([p for *_, p in declared]) if declared else ()
+    # What could not be compared counts among the comparisons all the same.
+    absent = [1.0] * (plan.comparisons - len(declared))
+    corrected = paired.holm([*(p for *_, p in declared), *absent])[: len(declared)] if declared else ()
     said = []
     for (value, about, row, _), p in zip(declared, corrected, strict=True):
         row["p_holm"] = p
         if row.get("permutation"):
-            row["smallest_holm"] = min(1.0, len(declared) * row["permutation"]["smallest"])
+            row["smallest_holm"] = min(1.0, plan.comparisons * row["permutation"]["smallest"])
         text = sentences.pair(row, plan.question.margin, ALPHA) if about == "pair" else sentences.family(row, ALPHA)
         said.append({"value": value, "about": about, "text": text})
     said += [

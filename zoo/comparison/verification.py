@@ -12,12 +12,14 @@ import msgspec
 
 from zoo.comparison.events import Done, Progress
 from zoo.comparison.execute import execute
+from zoo.comparison.identity import fingerprint
 from zoo.comparison.plan import Cell
 from zoo.errors import DataError, ZooError
 from zoo.recipe import Target
 from zoo.registry import Registry
 from zoo.settings import absolute_paths
 from zoo.training.distillation import pinned
+from zoo.training.reading import prepare_data
 
 EXAMPLE = '{metric: test/accuracy, value: 0.98, tolerance: 0.01, seeds: 3, data: digits, source: "who measured it"}'
 ROUNDING = 1e-12  # of 0.98 + 0.01, which is not 0.99
@@ -127,7 +129,8 @@ def _cells(name: str, registry: Registry, target: Target, seeds: int | None, dat
     for seed in range(seeds or target.seeds):
         resolved = registry.resolve(name, [*settings, f"training.seed={seed}"], data=data)
         recipe = pinned(absolute_paths(msgspec.structs.replace(resolved, notes=())))
-        found.append(Cell(contestant=name, value=None, seed=seed, recipe=recipe))
+        digest = fingerprint(recipe, prepare_data(recipe).fingerprint)
+        found.append(Cell(contestant=name, value=None, seed=seed, recipe=recipe, digest=digest))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
@@ -157,24 +157,30 @@ def _closing(analysis: Row) -> RenderableType:
     return facts
 
 
-def plan_table(plan: Plan, seconds: Mapping[tuple[str, str | None], float]) -> RenderableType:
-    """Return what a plan will run and can show; `seconds` are estimates of one run of each contestant at each value."""
+def plan_table(plan: Plan) -> RenderableType:
+    """Return what a plan will run, about how long that takes, and what it can show."""
     table = _named("recipe", "family", "parameters", "MACs", "time a run")
     table.columns[1].justify = "left"
     for each in plan.contestants:
-        times = [seconds[each.name, value] for value in plan.values]
+        variants = [plan.variant(each.name, value) for value in plan.values]
         changed = (f"\n  {path.removeprefix('architecture.')} {value}" for path, value in each.changed.items())
         name = Text.assemble(each.name, ("".join(changed), "dim"))
-        table.add_row(name, each.family, compact(each.parameters), compact(each.macs), _range(times))
-    return Group(table, Text(), _outlook(plan, seconds))
+        table.add_row(
+            name,
+            each.family,
+            _range([each.parameters for each in variants], compact),
+            _range([each.macs for each in variants], compact),
+            _range([each.seconds for each in variants], duration),
+        )
+    return Group(table, Text(), _outlook(plan))
 
 
-def _range(times: Sequence[float]) -> str:
-    low, high = duration(min(times)), duration(max(times))
+def _range(values: Sequence[float], shown: Callable[[float], str]) -> str:
+    low, high = shown(min(values)), shown(max(values))
     return low if low == high else f"{low} to {high}"
 
 
-def _outlook(plan: Plan, seconds: Mapping[tuple[str, str | None], float]) -> RenderableType:
+def _outlook(plan: Plan) -> RenderableType:
     """Return the number of runs, their time, and the smallest p that each declared pair can reach."""
     question, facts = plan.question, grid()
     runs = len(plan.contestants) * len(plan.values) * question.seeds
@@ -183,9 +189,11 @@ def _outlook(plan: Plan, seconds: Mapping[tuple[str, str | None], float]) -> Ren
         values = _count(len(question.values), "value")
         factors.insert(1, f"{values} of {question.vary} ({', '.join(question.values)})")
     facts.add_row("runs", f"{runs:,}: {' × '.join(factors)}")
-    facts.add_row("time", f"about {duration(sum(seconds.values()) * question.seeds)}, one run after another")
+    once = sum(variant.seconds for variants in plan.variants.values() for variant in variants.values())
+    facts.add_row("time", f"about {duration(once * question.seeds)}, one run after another")
     for number, ((a, b), smallest) in enumerate(zip(plan.primary, plan.smallest, strict=True)):
-        facts.add_row("" if number else "declared", _reach(f"{a} against {b}", smallest))
+        test = "architectures" if a in plan.families else "sign flips of seeds"
+        facts.add_row("" if number else "declared", _reach(f"{a} against {b}", test, smallest))
     if not plan.primary:
         facts.add_row("declared", "nothing: all differences will be exploratory, given as intervals only")
     return facts
@@ -195,8 +203,8 @@ def _count(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
-def _reach(pair: str, smallest: float) -> Text:
-    text = Text(f"{pair}, smallest p attainable {p_value(smallest)}")
+def _reach(pair: str, test: str, smallest: float) -> Text:
+    text = Text(f"{pair}; exact test by {test}: smallest p attainable {p_value(smallest)}")
     if smallest > ALPHA:
         text.append(f": cannot reach {ALPHA}", "yellow")
     return text

@@ -99,7 +99,7 @@ class Confidences:
     def aurc(self) -> float:
         """Return the area under the risk-coverage curve: the mean risk when each sample in turn is the last to be answered.
 
-        Geifman and El-Yaniv, "Selective classification for deep neural networks", NeurIPS 2017.
+        Geifman, Uziel and El-Yaniv, "Bias-reduced uncertainty estimation for deep neural classifiers", ICLR 2019.
         """
         total = sum(float(self.risk(self.all[rows]).sum()) for rows in blocks(len(self.all)))
         return total / len(self.all)

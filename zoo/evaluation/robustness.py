@@ -69,7 +69,7 @@ def evaluate_corruptions(
         run.record_access(split, purpose, len(chosen))
     limited = replace(dataset, splits={**dataset.splits, split: chosen})
     answers = drive(_answers(classifier, limited, split, variants), progress)
-    _save(answers, run, split, content_ids(chosen), dataset.classes)
+    _save(answers, run, split, limit, content_ids(chosen), dataset.classes)
     return {
         "run": str(run.path),
         "split": split,
@@ -80,13 +80,15 @@ def evaluate_corruptions(
     }
 
 
-def predictions(run: Run, severities: Sequence[int] = SEVERITIES) -> dict[str, dict[int, Path]]:
+def predictions(
+    run: Run, severities: Sequence[int] = SEVERITIES, limit: int | None = None
+) -> dict[str, dict[int, Path]]:
     """Return where a run keeps its answers to test under each corruption that is defined for its data, by severity; those to
     the same samples as they are stand under `clean` and 0."""
     manifest = run.manifest
     names = applicable(manifest["dtype"], manifest["image"][1])
-    corrupted = {name: {level: _path(run, "test", (name, level)) for level in severities} for name in names}
-    return {"clean": {0: _path(run, "test", None)}, **corrupted}
+    corrupted = {name: {level: _path(run, "test", limit, (name, level)) for level in severities} for name in names}
+    return {"clean": {0: _path(run, "test", limit, None)}, **corrupted}
 
 
 def subset(split: Split, limit: int | None) -> Split:
@@ -151,16 +153,24 @@ def _forward(
     return {variant: Predictions(split, *rows, torch.cat(parts).numpy()) for variant, parts in logits.items()}
 
 
-def _path(run: Run, split: str, variant: Variant) -> Path:
-    """Return where the answers to a variant go; those of another split than test have a folder of their own."""
+def _path(run: Run, split: str, limit: int | None, variant: Variant) -> Path:
+    """Return where the answers to a variant go; those of so many samples, and of another split than test, apart."""
     name = "clean" if variant is None else f"{variant[0]}-{variant[1]}"
-    return run.predictions("/".join(["corruptions", *([] if split == "test" else [split]), name]))
+    folder = "corruptions" if limit is None else f"corruptions-{limit}"
+    return run.predictions("/".join([folder, *([] if split == "test" else [split]), name]))
 
 
-def _save(answers: dict[Variant, Predictions], run: Run, split: str, ids: list[str], classes: tuple[str, ...]) -> None:
-    make_folder(_path(run, split, None).parent)
+def _save(
+    answers: dict[Variant, Predictions],
+    run: Run,
+    split: str,
+    limit: int | None,
+    ids: list[str],
+    classes: tuple[str, ...],
+) -> None:
+    make_folder(_path(run, split, limit, None).parent)
     for variant, answered in answers.items():
-        answered.save(_path(run, split, variant), ids, classes)
+        answered.save(_path(run, split, limit, variant), ids, classes)
 
 
 def _figures(answers: dict[Variant, Predictions], classes: tuple[str, ...]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ Drawn = tuple[str, str]  # a family, and the SVG of its recipes
 
 def learning(name: str, conditions: Sequence[Row], setting: str) -> list[Drawn]:
     """Return, for each family, accuracy against the number of training images, with the intervals as bands."""
-    sizes = [float(condition["value"]) for condition in conditions]
+    sizes = [float(condition["train_samples"]) for condition in conditions]
     found = [row["accuracy"] for condition in conditions for row in condition["recipes"]]
     limits = _limits([row[end] for row in found for end in ("low", "high")])
     by_name = [{row["name"]: row["accuracy"] for row in condition["recipes"]} for condition in conditions]

@@ -54,7 +54,12 @@ def render(analysis: Row, catalog: Catalog) -> str:
 def _lead_first(analysis: Row) -> list[Row]:
     """Return the conditions, first the one that matters most: with all training images, or the one without change."""
     conditions: list[Row] = [row for row in analysis["conditions"] if row["recipes"]]
-    return conditions[::-1] if analysis["plan"]["question"]["vary"] == TRAIN_SIZE else conditions
+    varied = analysis["plan"]["question"]["vary"] == TRAIN_SIZE
+    return sorted(conditions, key=_train_samples, reverse=True) if varied else conditions
+
+
+def _train_samples(condition: Row) -> int:
+    return int(condition["train_samples"])
 
 
 def _verdicts(analysis: Row, order: Sequence[str | None]) -> list[Row]:
@@ -162,7 +167,7 @@ def _curves(analysis: Row) -> list[tuple[str, str]]:
 
     if analysis["plan"]["question"]["vary"] != TRAIN_SIZE or len(analysis["conditions"]) < 2:
         return []
-    conditions = sorted(analysis["conditions"], key=lambda row: float(row["value"]))
+    conditions = sorted((row for row in analysis["conditions"] if row["recipes"]), key=_train_samples)
     return curves.learning("learning", conditions, TRAIN_SIZE)
 
 

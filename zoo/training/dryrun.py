@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from itertools import islice
 import msgspec
 import torch
 
+from zoo.data.dataset import Dataset
 from zoo.data.loader import Batch, Loader
 from zoo.errors import ComponentError
 from zoo.evaluation.predictions import forward
@@ -29,7 +31,8 @@ STEPS = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DryRun:
-    """What two steps showed. `image` is (channels, height, width); `changes` says what each regularizer changed."""
+    """What two steps showed. `image` is (channels, height, width); `changes` says what each regularizer changed; `data` is the
+    fingerprint of all splits, `test` a digest of which samples are tested, and of what class they are."""
 
     recipe: str
     device: str
@@ -46,6 +49,8 @@ class DryRun:
     estimated_seconds: float
     checkpoint_bytes: int
     notes: tuple[str, ...]
+    data: str
+    test: str
 
 
 def dry_run(recipe: Recipe, *, device: str = "auto", catalog: Catalog | None = None) -> DryRun:
@@ -79,6 +84,8 @@ def dry_run(recipe: Recipe, *, device: str = "auto", catalog: Catalog | None = N
         estimated_seconds=_estimate(x, seconds, evaluation),
         checkpoint_bytes=size,
         notes=x.notes,
+        data=x.dataset.fingerprint,
+        test=_digest(x.dataset),
     )
 
 
@@ -97,6 +104,11 @@ def _estimate(x: Experiment, step: float, evaluation: float) -> float:
         return forwarded
     left = max(0, epochs - freeze.unfreeze_after)
     return forwarded + left * (step * x.steps_per_epoch + validation)
+
+
+def _digest(dataset: Dataset) -> str:
+    split = dataset.splits.get("test")
+    return "" if split is None else hashlib.blake2b(split.samples.tobytes() + split.labels.tobytes()).hexdigest()[:16]
 
 
 def _train(x: Experiment, progress: Progress, *, decodes: bool) -> float:

@@ -205,11 +205,16 @@ class Embedder:
             "image": [data.channels, *data.size],
             "arrangement": self.recipe.data.arrangement,
             "normalization": [data.mean, data.std],
-            "view": None if view is None else [self.recipe.training.seed, view, plain(self.recipe.augmentation)],
+            "view": None if view is None else self._view(split, view),
             "precision": [self.precision, self.device.type, torch.__version__],
             "images": contents,
         }
         return hashlib.blake2b(json.dumps(described, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+    def _view(self, split: str, view: int) -> list[Any]:
+        """Return what augmentation depends on: its draws are of the positions of the samples."""
+        places = hashlib.blake2b(self.images.dataset.splits[split].samples.tobytes(), digest_size=16).hexdigest()
+        return [self.recipe.training.seed, view, plain(self.recipe.augmentation), places]
 
 
 def _provenance(recipe: Recipe) -> list[str]:

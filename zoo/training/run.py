@@ -116,9 +116,15 @@ class Run:
         path = self.path / "metrics.jsonl"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
-    def set_status(self, status: str, reason: str = "") -> None:
-        """Record how this execution stands."""
-        storage.write_json(self.path / "status.json", {"status": status, "reason": reason, "when": now()})
+    @property
+    def would_fail_again(self) -> bool:
+        """Whether the last execution failed by what the recipe itself does: not by a full disk or data that was away."""
+        return (self._json("status.json") or {}).get("kind") in {"NonFiniteError", "ComponentError"}
+
+    def set_status(self, status: str, reason: str = "", kind: str = "") -> None:
+        """Record how this execution stands; `kind` is the name of the error that ended it."""
+        entry = {"status": status, "reason": reason, "kind": kind, "when": now()}
+        storage.write_json(self.path / "status.json", entry)
 
     def record_access(self, split: str, purpose: str, samples: int) -> None:
         """Add one line to the ledger of accesses to test, and to other data."""

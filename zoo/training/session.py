@@ -132,11 +132,14 @@ class Session:
         with self._locked(), repeatable(training, self.threads) as self._now, caught_signals() as caught:
             try:
                 yield from self._events(caught)
+            except RunLockedError:
+                raise
             except ZooError as error:
-                self._status("interrupted" if isinstance(error, Interrupted) else "failed", error.problem)
+                word = "interrupted" if isinstance(error, Interrupted) else "failed"
+                self._status(word, error.problem, type(error).__name__)
                 raise
             except Exception as error:
-                self._status("failed", f"{type(error).__name__}: {error}")
+                self._status("failed", f"{type(error).__name__}: {error}", type(error).__name__)
                 raise
             finally:
                 self.experiment.close()
@@ -271,9 +274,9 @@ class Session:
         manifest = {**self.run.manifest, "exact": not self._reasons(), "inexact": self._reasons()}
         storage.write_json(self.run.path / "manifest.json", manifest)
 
-    def _status(self, status: str, reason: str) -> None:
+    def _status(self, status: str, reason: str, kind: str = "") -> None:
         if self.experiment.world.leads and self.run.summary is None:  # a finished run stays that
-            self.run.set_status(status, reason)
+            self.run.set_status(status, reason, kind)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

@@ -1,0 +1,65 @@
+"""What is asked of a comparison, in plain values: two questions are the same when all of these are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from zoo.errors import ZooError
+
+
+class Corruptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Corruptions under which every model is tested: `limit` samples, a stratified choice that is the same for all."""
+
+    limit: int | None = None
+    severities: tuple[int, ...] = (1, 2, 3, 4, 5)
+
+
+class Expectation(msgspec.Struct, frozen=True, kw_only=True):
+    """What is declared beforehand of one recipe at one value of the varied setting, against the first value.
+
+    `sign` is `falls`, `rises` or `equivalent`; `margin`, a proportion, is the least change wanted or the largest allowed.
+    """
+
+    recipe: str
+    value: str
+    sign: str
+    margin: float
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """Recipes to be compared on the same data, splits and seeds, and what is declared of them before the first run.
+
+    `settings` are strings like `training.epochs=8`; `vary` is a setting that is given each of `values` in turn, and `expect` says
+    what that does. `primary` are the declared pairs of recipes or families. `budget` brings all networks to one size, like
+    `("macs", 2e6)`, `seconds` all trainings to one processor time, `trials` tunes each recipe first; `larger` adds models of twice
+    the size beside ensembles of two, `measure` latency and throughput. `margin` is the difference, a proportion, up to which two
+    accuracies are equivalent; runs are kept in the folder `store`, beside the plan where it is relative.
+    """
+
+    recipes: tuple[str, ...]
+    settings: tuple[str, ...] = ()
+    data: str | None = None
+    seeds: Annotated[int, msgspec.Meta(ge=1)] = 6
+    vary: str | None = None
+    values: tuple[str, ...] = ()
+    primary: tuple[tuple[str, str], ...] = ()
+    expect: tuple[Expectation, ...] = ()
+    corruptions: Corruptions | None = None
+    budget: tuple[str, float] | None = None
+    seconds: float | None = None
+    trials: int = 0
+    larger: bool = False
+    measure: bool = True
+    margin: float = 0.005
+    level: float = 0.95
+    store: str = "runs"
+
+    def __post_init__(self) -> None:
+        """Raise ZooError where something is named twice, or paired with itself."""
+        for what, names in (("recipe", self.recipes), ("value", self.values), ("pair", self.primary)):
+            if twice := next((name for name in names if names.count(name) > 1), None):
+                raise ZooError(f"{what} {twice} is named twice", hint="name each once")
+        if alone := next((pair for pair in self.primary if pair[0] == pair[1]), None):
+            raise ZooError(f"the pair {alone[0]}, {alone[1]} compares one thing with itself", hint="--primary A,B")
