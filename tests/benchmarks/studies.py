@@ -68,7 +68,7 @@ def main() -> int:
         (work / DATA).symlink_to(data)
     os.chdir(work)  # so that results name no folders of this machine
     # One store for all: studies share the runs that they have in common.
-    options = ["--data", DATA, "--run", arguments.study, "--store", "../runs", *(["--plan"] if arguments.plan else [])]
+    options = ["--data", DATA, "--run", arguments.study, "--store", "runs", *(["--plan"] if arguments.plan else [])]
     command = ["compare", *STUDIES[arguments.study], *options]
     print(shlex.join(["zoo", *command]), flush=True)
     status = zoo(command)

@@ -97,7 +97,7 @@ def test_eval_under_corruptions_gives_accuracy_by_severity(home: Path, capsys: p
         "fog": ["2", "5"],
         "jpeg": ["2", "5"],
     }
-    kept = {path.name for path in (home / "runs/photos-0-1/predictions/corruptions").iterdir()}
+    kept = {path.name for path in (home / "runs/photos-0-1/predictions/corruptions-10").iterdir()}
     assert kept == {"clean.npz", "fog-2.npz", "fog-5.npz", "jpeg-2.npz", "jpeg-5.npz"}
     assert main(options) == 0
     out = capsys.readouterr().out.splitlines()

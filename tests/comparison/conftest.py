@@ -66,6 +66,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     asked = question(
         settings=TINY,
         measure=True,
+        primary=((NET, LSTM),),
         vary="data.train_size",
         values=("100", "300"),
         corruptions=Corruptions(limit=50, severities=(2,)),

@@ -20,6 +20,7 @@ from fixtures.comparisons import (
 )
 from rich.console import Console, RenderableType
 
+from zoo.comparison.plan import Plan
 from zoo.comparison.proposal import Proposal
 from zoo.console.comparison import comparison, plan_table
 from zoo.report.numbers import p_value, percent, points, span
@@ -99,21 +100,29 @@ def test_names_in_brackets_are_names(analysis: Analysis) -> None:
     assert "[red]<&>" in rendered(comparison(renamed(analysis, CNN, "[red]<&>")))
 
 
+def taking(proposal: Proposal, seconds: dict[str, float]) -> Plan:
+    """Return the plan with runs that take so many seconds at each value."""
+    variants = {
+        name: {value: msgspec.structs.replace(each, seconds=seconds[value]) for value, each in of.items()}
+        for name, of in proposal.plan.variants.items()
+    }
+    return msgspec.structs.replace(proposal.plan, variants=variants)
+
+
 def test_a_plan_has_its_runs_its_time_and_what_it_can_show(proposal: Proposal) -> None:
-    seconds = dict.fromkeys(proposal.seconds, 75.0)
-    text = rendered(plan_table(proposal.plan, seconds))
+    text = rendered(plan_table(taking(proposal, {"100": 75.0, "200": 75.0})))
     lines = rows(text)
     assert [CNN, "cnn", "15.6", "k", "44.0", "k", "1:15"] in lines
     assert "8: 2 recipes × 2 values of data.train_size (100, 200) × 2 seeds" in text
     assert "about 10:00, one run after another" in text
-    assert f"{CNN} against {RNN}, smallest p attainable 1: cannot reach 0.05" in " ".join(text.split())
+    reach = f"{CNN} against {RNN}; exact test by sign flips of seeds: smallest p attainable 1: cannot reach 0.05"
+    assert reach in " ".join(text.split())
     assert max(map(len, text.splitlines())) <= 80
 
 
 def test_a_plan_tells_the_shortest_and_the_longest_run_and_that_nothing_was_declared(proposal: Proposal) -> None:
-    seconds = {key: 60.0 if key[1] == "100" else 120.0 for key in proposal.seconds}
-    plan = msgspec.structs.replace(proposal.plan, primary=(), smallest=())
-    text = rendered(plan_table(plan, seconds))
+    plan = taking(proposal, {"100": 60.0, "200": 120.0})
+    text = rendered(plan_table(msgspec.structs.replace(plan, primary=(), smallest=())))
     assert "1:00 to 2:00" in text
     assert "nothing: all differences will be exploratory" in text
 
@@ -121,6 +130,6 @@ def test_a_plan_tells_the_shortest_and_the_longest_run_and_that_nothing_was_decl
 def test_enough_seeds_can_reach_significance(proposal: Proposal) -> None:
     question = msgspec.structs.replace(QUESTION, seeds=8)
     plan = msgspec.structs.replace(proposal.plan, question=question, smallest=(0.016,))
-    text = rendered(plan_table(plan, proposal.seconds))
+    text = rendered(plan_table(plan))
     assert "smallest p attainable 0.016" in text
     assert "cannot reach" not in text

@@ -62,7 +62,7 @@ def test_the_answers_are_those_to_the_corrupted_images_and_are_kept_for_each_sam
     run: zoo.Run, dataset: Dataset
 ) -> None:
     result = zoo.evaluate_corruptions(run, names=["rotate"], severities=[4], limit=60)
-    saved = Saved.load(run.predictions("corruptions/rotate-4"))
+    saved = Saved.load(run.predictions("corruptions-60/rotate-4"))
     kept = saved.predictions
     chosen = subset(dataset.splits["test"], 60)
     assert np.array_equal(kept.samples, chosen.samples) and np.array_equal(kept.labels, chosen.labels)

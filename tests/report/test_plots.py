@@ -84,8 +84,8 @@ def test_what_was_declared_is_drawn_in_ink_and_the_rest_pale() -> None:
 
 def test_learning_curves_have_a_plot_a_family_and_leave_out_what_is_not_there() -> None:
     conditions = [
-        {"value": "100", "recipes": [recipe("a", 0.5), recipe("b", 0.6, family="rnn")]},
-        {"value": "1000", "recipes": [recipe("a", 0.8)]},
+        {"value": "100", "train_samples": 100, "recipes": [recipe("a", 0.5), recipe("b", 0.6, family="rnn")]},
+        {"value": "1000", "train_samples": 1000, "recipes": [recipe("a", 0.8)]},
     ]
     plots = dict(learning("l", conditions, "data.train_size"))
     assert list(plots) == ["cnn", "rnn"]

@@ -85,9 +85,7 @@ _EXPECTATION = re.compile(r"(?P<recipe>[^@=]+)@(?P<value>[^=]+)=(?P<sign>falls|r
     metavar="POINTS",
     help="Differences this small count as equivalent.",
 )
-@click.option(
-    "--store", default="runs", show_default=True, metavar="DIR", help="Of the runs; comparisons may share one."
-)
+@click.option("--store", metavar="DIR", help="Where runs are kept, DIR/runs by default; comparisons may share one.")
 @click.option(
     "--plan", "only_plan", is_flag=True, help="Print the plan with an estimate of its time, and write nothing."
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,8 @@ def begin(
 
     Of several processes that begin at once, one makes it. Raises RunError where the folder has the plan of another question.
     """
-    storage.make_folder(folder)
-    with FileLock(folder / LOCK):
+    new = storage.claim_folder(folder)
+    with FileLock(folder / LOCK), _removed_if_nothing(folder, new):
         if (folder / plans.PLAN).exists():
             plan = plans.read(folder)
             plans.require_same(folder, plan, question, digests(question, registry))
@@ -47,6 +48,17 @@ def begin(
         proposal = propose(question, registry, folder=folder, device=device, note=note)
         plans.write(folder, proposal.plan, proposal.recipes)
         return proposal.plan
+
+
+@contextmanager
+def _removed_if_nothing(folder: Path, new: bool) -> Iterator[None]:
+    """Remove a new folder again where what was asked for cannot be planned, and nothing was tuned in it."""
+    try:
+        yield
+    except Exception:
+        if new and not [path for path in folder.iterdir() if path.name != LOCK]:
+            storage.remove_folder(folder)
+        raise
 
 
 def conduct(
