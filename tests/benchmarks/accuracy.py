@@ -43,17 +43,20 @@ class Study:
 
 WEIGHTS = "weights="  # the file is that of --weights
 CUT = ("data.validation_fraction=0.08333333333333333", "training.threads=1")
+FINE_TUNED = (WEIGHTS, "training.threads=1", "training.epochs=16", "freeze.unfreeze_after=12")
 STUDIES = {
     "mnist-lenet5": Study("lenet5-adamw", "mnist.npz", 0.989, settings=CUT),
     "mnist-keras-cnn": Study("keras-cnn-adamw", "mnist.npz", 0.992, settings=CUT),
     "mnist-row-lstm": Study("row-lstm-adamw", "mnist.npz", 0.985, settings=CUT),
     "mnist-row-bilstm": Study("row-bilstm-adamw", "mnist.npz", 0.987, settings=CUT),
     "mnist-renet": Study("renet-adamw", "mnist.npz", 0.990, settings=CUT),
-    "fashion-resnet20": Study("resnet20-momentum", "fashion-mnist.npz", 0.925, settings=CUT),
+    "fashion-resnet20": Study("resnet20-momentum", "fashion-mnist.npz", 0.925, settings=(*CUT, "training.epochs=12")),
     "fashion-row-bilstm": Study("row-bilstm-adamw", "fashion-mnist.npz", 0.885, settings=CUT),
     "fashion-mixer-swap-bilstm2d": Study("mixer-swap-bilstm2d", "fashion-mnist.npz", None, settings=CUT),
     "fashion-mixer-swap-depthwise-conv": Study("mixer-swap-depthwise-conv", "fashion-mnist.npz", None, settings=CUT),
     "clothing-photos-transfer": Study("photos-transfer", "clothing", 0.88, settings=(WEIGHTS, "training.threads=1")),
+    # The same, and then four epochs of everything.
+    "clothing-photos-finetuned": Study("photos-transfer", "clothing", settings=FINE_TUNED),
 }
 
 

@@ -42,8 +42,9 @@ def drop(folder: Path, limit: int, spared: Collection[Path]) -> None:
         for status, file in sorted(files, key=lambda found: -found[0].st_mtime):
             total += status.st_size
             if total > limit and file.with_suffix(".npy") not in spared:
-                for suffix in (file.suffix, ".json", ".lock"):
-                    file.with_suffix(suffix).unlink(missing_ok=True)
+                with suppress(Timeout), FileLock(file.with_suffix(".lock"), timeout=0):  # who writes it holds the lock
+                    for suffix in (file.suffix, ".json", ".lock"):
+                        file.with_suffix(suffix).unlink(missing_ok=True)
 
 
 class Rows:
