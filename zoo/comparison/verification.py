@@ -68,8 +68,8 @@ def verify(
     have; Interrupted after the step in progress.
     """
     target = _target(name, registry)
-    cells = _cells(name, registry, target, seeds, data)
     try:
+        cells = _cells(name, registry, target, seeds, data)
         done = _done(execute(cells, store, catalog=registry.catalog, device=device), progress)
     except DataError as error:
         where = f"zoo verify {name} --data PATH" if data is None else ""
