@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,8 +14,8 @@ from zoo import storage
 from zoo.comparison import plan as plans
 from zoo.comparison.analysis import analyse
 from zoo.comparison.costs import costs
-from zoo.comparison.events import Done, Progress
-from zoo.comparison.execute import execute
+from zoo.comparison.events import Progress
+from zoo.comparison.execute import finish
 from zoo.comparison.plan import Plan
 from zoo.comparison.proposal import digests, propose
 from zoo.comparison.question import Question
@@ -70,17 +69,8 @@ def conduct(
     """
     plan = plans.read(folder)
     cells = list(plans.cells(plan, folder, catalog))
-    done: list[Done] = []
-    steps = execute(cells, folder / plan.question.store, catalog=catalog, device=device)
-    with contextlib.closing(steps):
-        for event in steps:
-            if isinstance(event, Done):
-                done.append(event)
-            if progress is not None:
-                progress(event)
-    order = {id(cell): number for number, cell in enumerate(cells)}
-    measured = costs(plan, folder, catalog, device)
-    analysis = analyse(plan, sorted(done, key=lambda each: order[id(each.cell)]), folder, measured)
+    done = finish(cells, folder / plan.question.store, catalog=catalog, device=device, progress=progress)
+    analysis = analyse(plan, done, folder, costs(plan, folder, catalog, device))
     storage.write_bytes(folder / ANALYSIS, msgspec.json.format(msgspec.json.encode(analysis), indent=1))
     write_report(analysis, folder / REPORT, catalog=catalog)
     return analysis

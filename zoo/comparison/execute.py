@@ -7,8 +7,8 @@ and the others take the next.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -47,6 +47,26 @@ def execute(cells: Sequence[Cell], store: Path, *, catalog: Catalog, device: str
             if len(taken) == len(todo):
                 time.sleep(WAIT_SECONDS)
         todo = taken
+
+
+def finish(
+    cells: Sequence[Cell],
+    store: Path,
+    *,
+    catalog: Catalog,
+    device: str,
+    progress: Callable[[Progress], None] | None = None,
+) -> list[Done]:
+    """Execute the runs of a plan, tell `progress` what happens, and return how each ended, in the order of the cells."""
+    done: list[Done] = []
+    with closing(execute(cells, store, catalog=catalog, device=device)) as steps:
+        for event in steps:
+            if isinstance(event, Done):
+                done.append(event)
+            if progress is not None:
+                progress(event)
+    order = {id(cell): number for number, cell in enumerate(cells)}
+    return sorted(done, key=lambda each: order[id(each.cell)])
 
 
 def _finish(

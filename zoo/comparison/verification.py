@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -11,7 +10,7 @@ from statistics import fmean
 import msgspec
 
 from zoo.comparison.events import Done, Progress
-from zoo.comparison.execute import execute
+from zoo.comparison.execute import finish
 from zoo.comparison.identity import fingerprint
 from zoo.comparison.plan import Cell
 from zoo.errors import DataError, ZooError
@@ -70,11 +69,11 @@ def verify(
     target = _target(name, registry)
     try:
         cells = _cells(name, registry, target, seeds, data)
-        done = _done(execute(cells, store, catalog=registry.catalog, device=device), progress)
+        done = finish(cells, store, catalog=registry.catalog, device=device, progress=progress)
     except DataError as error:
         where = f"zoo verify {name} --data PATH" if data is None else ""
         raise DataError(error.problem, possible=error.possible, hint=where or error.hint) from error
-    trained = tuple(_trained(each, target.metric) for each in sorted(done, key=lambda each: each.cell.seed))
+    trained = tuple(_trained(each, target.metric) for each in done)
     figures = [each.figure for each in trained if each.figure is not None]
     mean = fmean(figures) if len(figures) == len(trained) else None
     return Verification(
@@ -89,17 +88,6 @@ def verify(
         mean=mean,
         passed=mean is not None and abs(mean - target.value) <= target.tolerance + ROUNDING,
     )
-
-
-def _done(steps: Generator[Progress], progress: Callable[[Progress], None] | None) -> list[Done]:
-    done: list[Done] = []
-    with contextlib.closing(steps):
-        for event in steps:
-            if isinstance(event, Done):
-                done.append(event)
-            if progress is not None:
-                progress(event)
-    return done
 
 
 def _target(name: str, registry: Registry) -> Target:
