@@ -81,7 +81,8 @@ class Freeze(Block, frozen=True, kw_only=True):
         Meta(description="backbone: all but the classifier; a number: so many stages from the stem on"),
     ] = "backbone"
     unfreeze_after: Annotated[
-        PositiveInt | None, Meta(description="epochs after which everything is trained; null: never")
+        PositiveInt | None,
+        Meta(description="epochs after which everything is trained, while running statistics stay; null: never"),
     ] = None
     lr_scale: Annotated[
         float, Meta(gt=0, le=1, description="learning rate of what was frozen, once trained, in rates of the rest")

@@ -28,11 +28,15 @@ class Frozen:
             module.register_forward_pre_hook(keep_in_evaluation)
 
     def release(self, *models: nn.Module) -> None:
-        """Let all parameters be trained again, and modules of the model and of copies of it follow `train`."""
+        """Let all parameters be trained again, and modules of the model and of copies of it follow `train`.
+
+        Those with running statistics stay in evaluation mode: what the classifier learnt rests on these statistics, and those of
+        a batch would undo it (as Keras' guide to transfer learning and fastai's `bn_freeze` have it).
+        """
         for parameter in self._parameters:
             parameter.requires_grad_(True)
         for module in (module for model in models for module in model.modules() if is_pinned(module)):
-            module.pinned = False  # type: ignore[assignment]
+            module.pinned = isinstance(module, nn.modules.batchnorm._NormBase)  # type: ignore[assignment]  # its base class
 
 
 def is_pinned(module: nn.Module) -> bool:
