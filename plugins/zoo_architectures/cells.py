@@ -7,7 +7,6 @@ from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from zoo.modules import Dropout
 
@@ -98,8 +97,7 @@ def rectified(inputs: int, hidden: int, *, layers: int, scale: float) -> Stack:
 class MinGRULayer(nn.Module):
     """h_t = (1 - z_t) h_{t-1} + z_t g(c_t), z_t = σ(gate x_t), c_t = candidate x_t, from h = 0; all steps at once.
 
-    g(c) = c + 1/2 where c ≥ 0, else σ(c): always positive, so that the scan runs over logarithms (Feng et al., "Were RNNs all we
-    needed?", 2024, appendix B).
+    g(c) = c + 1/2 where c ≥ 0, else σ(c), always positive (Feng et al., "Were RNNs all we needed?", 2024, appendix B).
     """
 
     def __init__(self, inputs: int, hidden: int, forget_bias: float) -> None:
@@ -109,15 +107,23 @@ class MinGRULayer(nn.Module):
         nn.init.constant_(self.gate.bias, -forget_bias)  # 1 - z keeps the state
 
     def forward(self, sequence: Tensor) -> Tensor:
-        z, c = self.gate(sequence), self.candidate(sequence)
-        # Logarithms of the products of all (1 - z) up to each step, and of what each step adds.
-        kept = torch.cumsum(-F.softplus(z), dim=1)
-        added = -F.softplus(-z) + _log_g(c)
-        return (kept + torch.logcumsumexp(added - kept, dim=1)).exp()
+        z, c = self.gate(sequence).sigmoid(), self.candidate(sequence)
+        return scan(1 - z, z * torch.where(c >= 0, c + 0.5, c.sigmoid()))
 
 
-def _log_g(c: Tensor) -> Tensor:
-    return torch.where(c >= 0, (F.relu(c) + 0.5).log(), -F.softplus(-c))
+def scan(kept: Tensor, added: Tensor) -> Tensor:
+    """Return all h_t = kept_t h_{t-1} + added_t of `(B, T, …)`, from h = 0, in log2 T rounds.
+
+    After a round each step is one step over twice as many (Hillis and Steele, "Data parallel algorithms", 1986). Without
+    logarithms, which torch sums slowly, and as exact as the steps one by one.
+    """
+    steps, span = added.shape[1], 1
+    while span < steps:
+        later = kept[:, span:]
+        added = torch.cat([added[:, :span], added[:, span:] + later * added[:, :-span]], 1)
+        kept = torch.cat([kept[:, :span], later * kept[:, :-span]], 1)
+        span *= 2
+    return added
 
 
 class BothWays(nn.Module):

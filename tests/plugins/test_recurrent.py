@@ -146,7 +146,7 @@ def test_the_scan_of_mingru_is_its_recurrence(steps: int) -> None:
         layer = cells.MinGRULayer(3, 5, forget_bias=1.0)
     sequence = 3 * images(2, steps, 3)
     scanned = layer(sequence)
-    assert torch.allclose(scanned.double(), one_by_one(layer, sequence), rtol=1e-3, atol=1e-5)
+    assert torch.allclose(scanned.double(), one_by_one(layer, sequence), rtol=1e-5, atol=1e-5)
 
 
 def test_the_scan_of_mingru_stays_finite_where_its_gates_are_shut_or_open() -> None:
