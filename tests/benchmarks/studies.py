@@ -28,7 +28,7 @@ SHORT = ("training.epochs=8", "training.early_stopping=null", "training.threads=
 HEADLINE = (*CNN, *RNN, *SWAP, *SHORT, "data.train_size=10000", "--primary", "cnn,rnn", "--primary", ",".join(SWAP))
 ROBUST = ("--corruptions", "--limit", "1000", "--severity", "1", "--severity", "3", "--severity", "5")
 PLAIN = ("augmentation=null", "data.train_size=10000", *SHORT)
-MACS, PARAMETERS = "macs=2e6", "parameters=1e5"
+MACS, PARAMETERS = "macs=2e6", "parameters=3e4"
 
 STUDIES = {
     # Four architectures of each family, and one block with either mixer, at equal multiply-accumulates, and at equal parameters.

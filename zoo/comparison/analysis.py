@@ -44,8 +44,16 @@ FIGURES = (
 )
 
 
-def analyse(plan: Plan, done: Sequence[Done], folder: Path, costs: Mapping[str, Row] | None = None) -> Row:
-    """Return the analysis of the finished runs of a plan; `costs` is what was measured of each contestant.
+def analyse(
+    plan: Plan,
+    done: Sequence[Done],
+    folder: Path,
+    *,
+    costs: Mapping[str, Row] | None = None,
+    searches: Sequence[Row] = (),
+) -> Row:
+    """Return the analysis of the finished runs of a plan; `costs` is what was measured of each contestant, and `searches` how each
+    was tuned.
 
     Per value of the varied setting: `recipes` (figures with intervals over seeds and test samples), `pairs` (every two recipes),
     `families`, `overlap`; and for a varied setting the `effects` of its values against the first. `verdicts` are sentences on
@@ -71,6 +79,7 @@ def analyse(plan: Plan, done: Sequence[Done], folder: Path, costs: Mapping[str, 
         "verdicts": verdicts.conclude(plan, conditions, effects),
         "conditions": conditions,
         "effects": effects,
+        "tuning": list(searches),
         "failed": [
             {"recipe": each.cell.contestant, "value": each.cell.value, "seed": each.cell.seed, "reason": each.reason}
             for each in done

@@ -17,13 +17,14 @@ from zoo.comparison.costs import costs
 from zoo.comparison.events import Progress
 from zoo.comparison.execute import finish
 from zoo.comparison.plan import Plan
-from zoo.comparison.proposal import digests, propose
+from zoo.comparison.proposal import Proposal, digests, draft, prove, tune_all
 from zoo.comparison.question import Question
+from zoo.comparison.searches import searches
 from zoo.plugins import Catalog
 from zoo.registry import Registry
 from zoo.report.page import write_report
 
-ANALYSIS, REPORT, LOCK = "analysis.json", "report.html", ".lock"
+ANALYSIS, REPORT, TUNING, LOCK = "analysis.json", "report.html", "tuning", ".lock"
 
 
 def begin(
@@ -36,17 +37,43 @@ def begin(
 ) -> Plan:
     """Return the plan of the comparison in `folder`, made and kept there unless it is there already.
 
-    Of several processes that begin at once, one makes it. Raises RunError where the folder has the plan of another question.
+    Of several processes that begin at once, one makes it; they share the trials that tune the recipes. Raises RunError where the folder has the plan of another question.
     """
     new = storage.claim_folder(folder)
     with FileLock(folder / LOCK), _removed_if_nothing(folder, new):
-        if (folder / plans.PLAN).exists():
-            plan = plans.read(folder)
-            plans.require_same(folder, plan, question, digests(question, registry))
+        if (plan := _kept(folder, question, registry)) is not None:
             return plan
-        proposal = propose(question, registry, folder=folder, device=device, note=note)
+        proposal = _drafted(question, folder / TUNING, registry, note)
+    if question.trials:  # without the lock, so that processes share the trials
+        proposal = tune_all(proposal, folder / TUNING, registry.catalog, device=device, note=note)
+    with FileLock(folder / LOCK), _removed_if_nothing(folder, new):
+        if (plan := _kept(folder, question, registry)) is not None:
+            return plan
+        proposal = prove(proposal, registry.catalog, device=device, note=note)
         plans.write(folder, proposal.plan, proposal.recipes)
         return proposal.plan
+
+
+def _kept(folder: Path, question: Question, registry: Registry) -> Plan | None:
+    """Return the plan in a folder, if there is one. Raises RunError where it is that of another question."""
+    if not (folder / plans.PLAN).exists():
+        return None
+    plan = plans.read(folder)
+    plans.require_same(folder, plan, question, digests(question, registry))
+    return plan
+
+
+def _drafted(question: Question, folder: Path, registry: Registry, note: Callable[[str], None]) -> Proposal:
+    """Return the draft of the plan; with trials it is kept beside them, since seconds give other steps when they are measured anew."""
+    if (plan := _kept(folder, question, registry)) is None:
+        proposal = draft(question, registry, note=note)
+        if not question.trials:
+            return proposal
+        plans.write(folder, proposal.plan, proposal.recipes)
+        plan = proposal.plan
+    kept = Registry.load(registry.catalog, folder / plans.RECIPES)
+    recipes = (kept.resolve(contestant.name) for contestant in plan.contestants)
+    return Proposal(plan=plan, recipes=tuple(msgspec.structs.replace(recipe, notes=()) for recipe in recipes))
 
 
 @contextmanager
@@ -70,7 +97,9 @@ def conduct(
     plan = plans.read(folder)
     cells = list(plans.cells(plan, folder, catalog))
     done = finish(cells, folder / plan.question.store, catalog=catalog, device=device, progress=progress)
-    analysis = analyse(plan, done, folder, costs(plan, folder, catalog, device))
+    analysis = analyse(
+        plan, done, folder, costs=costs(plan, folder, catalog, device), searches=searches(plan, folder / TUNING)
+    )
     storage.write_bytes(folder / ANALYSIS, msgspec.json.format(msgspec.json.encode(analysis), indent=1))
     write_report(analysis, folder / REPORT, catalog=catalog)
     return analysis

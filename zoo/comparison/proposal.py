@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ from zoo.comparison.budget import TOLERANCE, Budget, match, steps_of_seconds
 from zoo.comparison.identity import fingerprint
 from zoo.comparison.plan import Contestant, Plan, Variant
 from zoo.comparison.question import Question
+from zoo.comparison.trials import Trial
 from zoo.comparison.tuning import tuned
 from zoo.errors import ZooError
 from zoo.evaluation.cost import Task, count
@@ -27,7 +29,6 @@ from zoo.training.distillation import pinned
 from zoo.training.dryrun import DryRun, dry_run
 from zoo.training.reading import prepare_data
 
-TUNING = "tuning"
 LARGER = "-larger"
 
 
@@ -40,19 +41,16 @@ class Proposal:
 
 
 def propose(
-    question: Question,
-    registry: Registry,
-    *,
-    folder: Path | None = None,
-    device: str = "auto",
-    note: Callable[[str], None] = lambda text: None,
+    question: Question, registry: Registry, *, device: str = "auto", note: Callable[[str], None] = lambda text: None
 ) -> Proposal:
-    """Return a plan for the question, after a dry run of every recipe at every value, which proves that its runs will start.
+    """Return the plan for the question with untuned recipes, for a look at it; raises what `draft` and `prove` raise."""
+    return prove(draft(question, registry, note=note), registry.catalog, device=device, note=note)
 
-    Networks are brought to the question's budget first, training is cut to its seconds, then, with a `folder`, every recipe is
-    tuned there with the same number of trials, on validation; without one the recipes stay untuned, for a look at the plan.
-    `note` hears what is being done. Raises what resolving, matching, tuning and dry runs raise, and ZooError for recipes and values
-    that cannot be compared.
+
+def draft(question: Question, registry: Registry, *, note: Callable[[str], None] = lambda text: None) -> Proposal:
+    """Return the question's recipes at its budget, training cut to its seconds, as a plan that does not say yet what they cost.
+
+    `note` hears what is being done. Raises what resolving and matching raise, and ZooError for recipes that cannot be compared.
     """
     asked = resolved(question, registry)
     plans.require_one_protocol(asked)
@@ -60,14 +58,56 @@ def propose(
     contestants: list[Contestant] = []
     recipes: list[Recipe] = []
     for recipe, larger in _sizes(question, asked):
-        note(f"{recipe.name}: size, steps, tuning …")
-        found, changed = _prepared(question, recipe, registry.catalog, folder, device, larger)
-        contestants.append(Contestant(name=found.name, family=plans.family(found), changed=changed, larger=larger))
+        if question.budget or question.seconds:
+            note(f"{recipe.name}: size and steps …")
+        found, changed = _at_budget(question, recipe, 2 if larger else 1)
+        found, steps = _timed(question, found)
+        found = msgspec.structs.replace(found, name=recipe.name + LARGER * larger, notes=())
+        contestants.append(
+            Contestant(name=found.name, family=plans.family(found), changed=changed | steps, larger=larger)
+        )
         recipes.append(found)
-    variants = _proven(question, recipes, registry.catalog, device, note)
-    _require_budget(question, contestants, variants)
-    plan = plans.make(question, contestants, variants, digests(question, registry))
+    plan = plans.make(question, contestants, {}, digests(question, registry))
     return Proposal(plan=plan, recipes=tuple(recipes))
+
+
+def tune_all(
+    proposal: Proposal,
+    folder: Path,
+    catalog: Catalog,
+    *,
+    device: str = "auto",
+    note: Callable[[str], None] = lambda text: None,
+) -> Proposal:
+    """Return the proposal with every recipe tuned by the question's trials on validation, in one study each under `folder`.
+
+    Trials that ended are not repeated, and processes that do the same share them. Raises what `tuned` raises.
+    """
+    trials, recipes, contestants = proposal.plan.question.trials, [], []
+    for recipe, contestant in zip(proposal.recipes, proposal.plan.contestants, strict=True):
+        heard = partial(_trial_told, note, recipe.name, trials)
+        best = tuned(recipe, catalog=catalog, folder=folder / recipe.name, trials=trials, device=device, on_trial=heard)
+        changed = contestant.changed | _differences(recipe, best)
+        recipes.append(best)
+        contestants.append(msgspec.structs.replace(contestant, changed=changed))
+    plan = msgspec.structs.replace(proposal.plan, contestants=tuple(contestants))
+    return Proposal(plan=plan, recipes=tuple(recipes))
+
+
+def _trial_told(note: Callable[[str], None], name: str, trials: int, trial: Trial) -> None:
+    figure = trial.state if trial.value is None else f"{trial.value:.4g} on validation"
+    note(f"{name}: trial {trial.number + 1} of {trials}, {figure}")
+
+
+def prove(
+    proposal: Proposal, catalog: Catalog, *, device: str = "auto", note: Callable[[str], None] = lambda text: None
+) -> Proposal:
+    """Return the proposal with what its networks cost, after a dry run of every recipe at every value, which proves that its runs
+    will start. Raises what dry runs raise, and ZooError for values that cannot be compared."""
+    question, contestants = proposal.plan.question, proposal.plan.contestants
+    variants = _proven(question, proposal.recipes, catalog, device, note)
+    _require_budget(question, contestants, variants)
+    return Proposal(plan=msgspec.structs.replace(proposal.plan, variants=variants), recipes=proposal.recipes)
 
 
 def resolved(question: Question, registry: Registry) -> list[Recipe]:
@@ -79,19 +119,6 @@ def digests(question: Question, registry: Registry) -> list[str]:
     """Return a digest of each recipe as it is asked for, by which a change of registry or data is noticed."""
     found = (pinned(absolute_paths(recipe)) for recipe in resolved(question, registry))
     return [fingerprint(recipe, prepare_data(recipe).fingerprint) for recipe in found]
-
-
-def _prepared(
-    question: Question, recipe: Recipe, catalog: Catalog, folder: Path | None, device: str, larger: bool
-) -> tuple[Recipe, dict[str, Any]]:
-    """Return the recipe at its budget and tuned, under the name that it has in the comparison, and what that changed."""
-    found, changed = _at_budget(question, recipe, 2 if larger else 1)
-    found, steps = _timed(question, found)
-    found = msgspec.structs.replace(found, name=recipe.name + LARGER * larger, notes=())
-    if not question.trials or folder is None:
-        return found, changed | steps
-    best = tuned(found, catalog=catalog, folder=folder / TUNING / found.name, trials=question.trials, device=device)
-    return best, changed | steps | _differences(found, best)
 
 
 def _check(question: Question) -> None:
@@ -149,7 +176,7 @@ def _value(document: Any, path: str) -> Any:
 
 
 def _proven(
-    question: Question, recipes: list[Recipe], catalog: Catalog, device: str, note: Callable[[str], None]
+    question: Question, recipes: Sequence[Recipe], catalog: Catalog, device: str, note: Callable[[str], None]
 ) -> dict[str, dict[str, Variant]]:
     """Return each contestant at each value, after a dry run; raises ZooError where they cannot be tested alike."""
     variants: dict[str, dict[str, Variant]] = {}

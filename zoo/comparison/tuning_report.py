@@ -11,7 +11,7 @@ from zoo.comparison.trials import Tuning, as_csv, best_trial, expected_of
 from zoo.comparison.tuning_plot import history, importance
 from zoo.registry import recipe_document
 
-BEST = "best.yaml"
+BEST, TABLE = "best.yaml", "trials.json"
 
 
 def written(study: Study) -> Tuning:
@@ -21,7 +21,7 @@ def written(study: Study) -> Tuning:
         if tuning.best is not None:
             storage.write_text(study.folder / BEST, recipe_document(study.recipe_of(tuning.best.parameters)))
         storage.write_text(study.folder / "trials.csv", as_csv(tuning))
-        storage.write_json(study.folder / "trials.json", asdict(tuning))
+        storage.write_json(study.folder / TABLE, asdict(tuning))
         storage.write_text(study.folder / "history.svg", history(tuning))
         storage.write_text(study.folder / "importance.svg", importance(tuning))
     return tuning

@@ -150,6 +150,9 @@ def _closing(analysis: Row) -> RenderableType:
     facts.add_row(
         "runs", f"{machine['runs']:,}, {minutes(machine['minutes'])} of training, {processor} of processor time"
     )
+    if searches := analysis["tuning"]:
+        spent = minutes(sum(row["minutes"] for row in searches))
+        facts.add_row("tuned", f"on validation first, {_count(question['trials'], 'trial')} a recipe, {spent} in all")
     facts.add_row("test", f"looked at {looks:,} times by all runs together")
     facts.add_row("intervals", f"{100 * question['level']:g} %, for {seeds}")
     if any(row["expected"] for row in analysis["effects"]):
@@ -190,6 +193,8 @@ def _outlook(plan: Plan) -> RenderableType:
         factors.insert(1, f"{values} of {question.vary} ({', '.join(question.values)})")
     facts.add_row("runs", f"{runs:,}: {' × '.join(factors)}")
     once = sum(variant.seconds for variants in plan.variants.values() for variant in variants.values())
+    if question.trials:
+        facts.add_row("tuning", f"first, {_count(question.trials, 'trial')} a recipe: {_tuning_time(plan)}")
     facts.add_row("time", f"about {duration(once * question.seeds)}, one run after another")
     for number, ((a, b), smallest) in enumerate(zip(plan.primary, plan.smallest, strict=True)):
         test = "architectures" if a in plan.families else "sign flips of seeds"
@@ -197,6 +202,12 @@ def _outlook(plan: Plan) -> RenderableType:
     if not plan.primary:
         facts.add_row("declared", "nothing: all differences will be exploratory, given as intervals only")
     return facts
+
+
+def _tuning_time(plan: Plan) -> str:
+    """Return about how long all trials take, each as long as a run at the first value."""
+    once = sum(plan.variant(contestant.name, plan.values[0]).seconds for contestant in plan.contestants)
+    return f"about {duration(once * plan.question.trials)}"
 
 
 def _count(number: int, thing: str) -> str:

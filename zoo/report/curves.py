@@ -1,4 +1,4 @@
-"""Plots of lines: learning curves, accuracy against severity, risk against coverage, reliability."""
+"""Plots of lines: learning curves, tuning, accuracy against severity, risk against coverage, reliability."""
 
 from __future__ import annotations
 
@@ -42,6 +42,31 @@ def learning(name: str, conditions: Sequence[Row], setting: str) -> list[Drawn]:
 
     every = {row["name"]: row for condition in conditions for row in condition["recipes"]}
     return _by_family(name, "Accuracy against training images", list(every.values()), draw, finish)
+
+
+def tuning(name: str, searches: Sequence[Row]) -> list[Drawn]:
+    """Return, for each family, the expected best figure on validation against the number of trials; nothing for several figures."""
+    metrics = {row["metric"] for row in searches}
+    if len(metrics) != 1:
+        return []
+    (metric,) = metrics
+    share = metric.endswith("accuracy")
+    unit, scale = ("%", 100.0) if share else ("nats", 1.0)
+    figures = [value for row in searches for value in row["expected"]]
+    room = 0.06 * (max(figures) - min(figures)) or 0.05
+    limits = _limits(figures) if share else (min(figures) - room, max(figures) + room)
+
+    def draw(axes: Axes, row: Row, line: Any) -> tuple[float, float]:
+        trials = list(range(1, len(row["expected"]) + 1))
+        middle = [scale * value for value in row["expected"]]
+        _line(axes, trials, middle, row["family"], line)
+        return trials[-1], middle[-1]
+
+    def finish(axes: Axes) -> None:
+        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        axes.set(xlabel="trials", ylabel=f"expected best {metric}, {unit}", ylim=limits)
+
+    return _by_family(name, "Expected best figure on validation against trials", searches, draw, finish)
 
 
 def severities(name: str, robustness: Row, families: Mapping[str, str]) -> list[Drawn]:

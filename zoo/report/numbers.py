@@ -63,3 +63,14 @@ def minutes(value: float) -> str:
     if value < 1:
         return f"{60 * value:.0f} s" if value >= 1 / 6 else f"{60 * value:.1f} s"
     return f"{value:.1f} min" if value < 120 else f"{value / 60:.1f} h"
+
+
+def figure(value: float | None, metric: str) -> str:
+    """Return a monitored figure: an accuracy in per cent, anything else to four decimals."""
+    return percent(value) if metric.endswith("accuracy") else decimal(value, 4)
+
+
+def settings(parameters: Mapping[str, Any]) -> str:
+    """Return settings as `lr 0.0123, strength 0.05`: the last word of each name, floats to three digits."""
+    shown = ((name.rpartition(".")[2], value) for name, value in parameters.items())
+    return ", ".join(f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in shown)

@@ -45,6 +45,7 @@ def render(analysis: Row, catalog: Catalog) -> str:
             notes=[row["text"] for row in analysis["verdicts"] if row["about"] == "note"],
             conditions=[_condition(analysis, row, number, catalog) for number, row in enumerate(conditions)],
             curves=_curves(analysis),
+            tuning_plots=_tuning(analysis),
             effects=_effects(analysis),
             test_time_only=any(row["test_time_only"] for row in analysis["effects"]),
         )
@@ -171,6 +172,12 @@ def _curves(analysis: Row) -> list[tuple[str, str]]:
     return curves.learning("learning", conditions, TRAIN_SIZE)
 
 
+def _tuning(analysis: Row) -> list[tuple[str, str]]:
+    from zoo.report import curves
+
+    return curves.tuning("tuning", analysis["tuning"]) if analysis["tuning"] else []
+
+
 def _effects(analysis: Row) -> list[tuple[str, str | None, list[Row]]]:
     """Return, for each value of the varied setting, the plot of its effects, if that is no learning curve, and their rows."""
     from zoo.report import plots
@@ -207,6 +214,8 @@ def _environment() -> Environment:
         "compact": numbers.compact,
         "p": numbers.p_value,
         "minutes": numbers.minutes,
+        "figure": numbers.figure,
+        "settings": numbers.settings,
         "plot": Markup,
         "symbol": lambda family: Markup(symbol(family)),
     }
