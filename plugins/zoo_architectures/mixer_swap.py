@@ -90,7 +90,7 @@ class Block(nn.Module):
 
     def __init__(self, params: Params, drop_path: float) -> None:
         super().__init__()
-        hidden = round(params.width * params.expansion)
+        hidden = max(1, round(params.width * params.expansion))
         self.norm1, self.norm2 = (nn.LayerNorm(params.width) for _ in range(2))
         self.mixer = mixer(params)
         self.channels = nn.Sequential(

@@ -16,7 +16,8 @@ FOLDER = Path(__file__).parents[2] / "docs/results"
 HEADING = """# Results
 
 Written by `tests/benchmarks/index.py` from the files beside it; no number here is typed by hand. Test accuracies are means over seeds
-with the standard deviation between them, in percent; of several results of one seed the newest counts."""
+with the standard deviation between them, in percent; of several results of one seed the newest counts. Comparisons are those of
+`tests/benchmarks/studies.py NAME --data FOLDER --work FOLDER`, on all training images and for 30 epochs with `--full`."""
 
 Row = dict[str, Any]
 
@@ -77,8 +78,22 @@ def _comparison(path: Path) -> Iterator[str]:
     if question["vary"]:
         asked.append(f"{question['vary']} {', '.join(question['values'])}")
     yield f"{'; '.join(asked)}."
+    if "machine" in analysis:
+        yield _effort(analysis)
     if analysis["verdicts"]:
         yield "\n".join(f"- {_where(verdict, question)}{verdict['text']}" for verdict in analysis["verdicts"])
+
+
+def _effort(analysis: Row) -> str:
+    """Return how many runs, how long they took and where, and what trials took before them."""
+    machine = analysis["machine"]
+    told = (
+        f"{machine['runs']} runs, {machine['cpu_minutes'] / 60:.1f} hours of processor time"
+        f" ({', '.join(machine['processor'])}, {' or '.join(machine['threads'])} thread a run)"
+    )
+    minutes = sum(row["minutes"] for row in analysis.get("tuning", ()))
+    trials = sum(len(row["trials"]) for row in analysis.get("tuning", ()))
+    return f"{told}, after {trials} trials of {minutes / 60:.1f} hours." if trials else f"{told}."
 
 
 def _where(verdict: Row, question: Row) -> str:

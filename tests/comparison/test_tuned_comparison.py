@@ -17,7 +17,7 @@ from zoo.registry import Registry
 
 pytest.importorskip("optuna")
 
-ASKED = question(trials=3, seeds=1, settings=(*TINY, "data.train_size=100"))
+ASKED = question(trials=3, seeds=1, settings=(*TINY, "data.train_size=200"), trial_settings=("data.train_size=100",))
 
 
 def begun(folder: Path, asked: Question = ASKED, **options: object) -> plans.Plan:
@@ -32,6 +32,7 @@ def test_every_recipe_is_tuned_by_the_same_number_of_trials_and_every_trial_is_t
         trials = list((folder / TUNING / contestant.name / "trials").glob("[0-9]*"))
         assert len(trials) == 3 and not any((trial / "ledger.jsonl").exists() for trial in trials)
         assert len([note for note in notes if note.startswith(f"{contestant.name}: trial ")]) == 3
+        assert {zoo.Run(trial).manifest["samples"]["train"] for trial in trials} == {100}
         for path, value in contestant.changed.items():
             assert msgspec.json.encode(value) in msgspec.json.encode(recipes.resolve(contestant.name).to_dict()), path
     assert any(contestant.changed for contestant in plan.contestants)
@@ -41,6 +42,8 @@ def test_every_recipe_is_tuned_by_the_same_number_of_trials_and_every_trial_is_t
         figures = [trial["value"] for trial in row["trials"]]
         assert row["expected"] == pytest.approx(expected_best(figures)) and row["expected"][-1] == max(figures)
         assert row["best"]["parameters"].items() >= contestant.changed.items()
+    (condition,) = analysis["conditions"]
+    assert condition["train_samples"] == 200
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert '<section id="tuning">' in page and page.count("Expected best figure on validation against trials") == 2
 

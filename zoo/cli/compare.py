@@ -72,6 +72,13 @@ _EXPECTATION = re.compile(r"(?P<recipe>[^@=]+)@(?P<value>[^=]+)=(?P<sign>falls|r
     help="First tune every recipe by N trials on validation.",
 )
 @click.option(
+    "--tune-with",
+    "trial_settings",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A setting of these trials alone, such as data.train_size=5000; may be repeated.",
+)
+@click.option(
     "--larger",
     is_flag=True,
     help="With --budget macs=X: train models of twice the cost, to stand beside ensembles of two.",
@@ -140,6 +147,7 @@ def _question(recipes: tuple[str, ...], settings: tuple[str, ...], folder: Path,
         corruptions=_corruptions(options),
         **_budget(options["budgets"]),
         trials=options["trials"],
+        trial_settings=_trial_settings(options),
         larger=options["larger"],
         measure=not options["no_measure"],
         margin=options["margin"] / 100,
@@ -196,6 +204,12 @@ def _budget(texts: tuple[str, ...]) -> dict[str, Any]:
             raise ZooError(f"--budget {text} is one too many", possible="one of macs and parameters, and seconds")
         found[key] = budget
     return found
+
+
+def _trial_settings(options: dict[str, Any]) -> tuple[str, ...]:
+    if options["trial_settings"] and not options["trials"]:
+        raise ZooError("--tune-with goes with --tune", hint=f"--tune 8 --tune-with {options['trial_settings'][0]}")
+    return tuple(options["trial_settings"])
 
 
 def _corruptions(options: dict[str, Any]) -> Corruptions | None:

@@ -45,7 +45,7 @@ def begin(
             return plan
         proposal = _drafted(question, folder / TUNING, registry, note)
     if question.trials:  # without the lock, so that processes share the trials
-        proposal = tune_all(proposal, folder / TUNING, registry.catalog, device=device, note=note)
+        proposal = tune_all(proposal.plan, folder / TUNING, registry.catalog, device=device, note=note)
     with FileLock(folder / LOCK), _removed_if_nothing(folder, new):
         if (plan := _kept(folder, question, registry)) is not None:
             return plan
@@ -65,15 +65,12 @@ def _kept(folder: Path, question: Question, registry: Registry) -> Plan | None:
 
 def _drafted(question: Question, folder: Path, registry: Registry, note: Callable[[str], None]) -> Proposal:
     """Return the draft of the plan; with trials it is kept beside them, since seconds give other steps when they are measured anew."""
-    if (plan := _kept(folder, question, registry)) is None:
-        proposal = draft(question, registry, note=note)
-        if not question.trials:
-            return proposal
+    if (plan := _kept(folder, question, registry)) is not None:
+        return Proposal(plan=plan, recipes=())
+    proposal = draft(question, registry, note=note)
+    if question.trials:
         plans.write(folder, proposal.plan, proposal.recipes)
-        plan = proposal.plan
-    kept = Registry.load(registry.catalog, folder / plans.RECIPES)
-    recipes = (kept.resolve(contestant.name) for contestant in plan.contestants)
-    return Proposal(plan=plan, recipes=tuple(msgspec.structs.replace(recipe, notes=()) for recipe in recipes))
+    return proposal
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from zoo.comparison.budget import TOLERANCE, Budget, match, steps_of_seconds
 from zoo.comparison.identity import fingerprint
 from zoo.comparison.plan import Contestant, Plan, Variant
 from zoo.comparison.question import Question
-from zoo.comparison.trials import Trial
-from zoo.comparison.tuning import tuned
+from zoo.comparison.trials import Trial, settings
+from zoo.comparison.tuning import nothing_complete, tune
 from zoo.errors import ZooError
 from zoo.evaluation.cost import Task, count
 from zoo.plugins import Catalog
@@ -72,25 +72,33 @@ def draft(question: Question, registry: Registry, *, note: Callable[[str], None]
 
 
 def tune_all(
-    proposal: Proposal,
+    drafted: Plan,
     folder: Path,
     catalog: Catalog,
     *,
     device: str = "auto",
     note: Callable[[str], None] = lambda text: None,
 ) -> Proposal:
-    """Return the proposal with every recipe tuned by the question's trials on validation, in one study each under `folder`.
+    """Return a draft that is kept in `folder` with every recipe tuned by the question's trials on validation, in one study each.
 
-    Trials that ended are not repeated, and processes that do the same share them. Raises what `tuned` raises.
+    The question's settings of trials are those of the trials alone. Trials that ended are not repeated, and processes that do
+    the same share them. Raises what `tune` raises, and ZooError where no trial of a recipe is complete.
     """
-    trials, recipes, contestants = proposal.plan.question.trials, [], []
-    for recipe, contestant in zip(proposal.recipes, proposal.plan.contestants, strict=True):
-        heard = partial(_trial_told, note, recipe.name, trials)
-        best = tuned(recipe, catalog=catalog, folder=folder / recipe.name, trials=trials, device=device, on_trial=heard)
+    question, registry = drafted.question, Registry.load(catalog, folder / plans.RECIPES)
+    recipes, contestants = [], []
+    for contestant in drafted.contestants:
+        name = contestant.name
+        heard = partial(_trial_told, note, name, question.trials)
+        tried = registry.resolve(name, question.trial_settings)
+        found = tune(tried, catalog=catalog, run=folder / name, trials=question.trials, device=device, on_trial=heard)
+        if found.best is None:
+            raise nothing_complete(found)
+        recipe = registry.resolve(name)
+        best = registry.resolve(name, settings(recipe, found.best.parameters))
+        recipes.append(msgspec.structs.replace(best, notes=()))
         changed = contestant.changed | _differences(recipe, best)
-        recipes.append(best)
         contestants.append(msgspec.structs.replace(contestant, changed=changed))
-    plan = msgspec.structs.replace(proposal.plan, contestants=tuple(contestants))
+    plan = msgspec.structs.replace(drafted, contestants=tuple(contestants))
     return Proposal(plan=plan, recipes=tuple(recipes))
 
 

@@ -33,8 +33,9 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
     `settings` are strings like `training.epochs=8`; `vary` is a setting that is given each of `values` in turn, and `expect` says
     what that does. `primary` are the declared pairs of recipes or families. `budget` brings all networks to one size, like
-    `("macs", 2e6)`, `seconds` all trainings to one processor time, `trials` tunes each recipe first; `larger` adds models of twice
-    the size beside ensembles of two, `measure` latency and throughput. `margin` is the difference, a proportion, up to which two
+    `("macs", 2e6)`, `seconds` all trainings to one processor time, `trials` tunes each recipe first, with
+    `trial_settings` for these alone; `larger` adds models of twice the size beside ensembles of two, `measure` latency and
+    throughput. `margin` is the difference, a proportion, up to which two
     accuracies are equivalent; runs are kept in the folder `store`, beside the plan where it is relative.
     """
 
@@ -50,6 +51,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     budget: tuple[str, float] | None = None
     seconds: float | None = None
     trials: int = 0
+    trial_settings: tuple[str, ...] = ()
     larger: bool = False
     measure: bool = True
     margin: float = 0.005

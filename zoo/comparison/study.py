@@ -21,7 +21,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from zoo import storage
 from zoo.comparison.sampling import ByNumber, suggest
-from zoo.comparison.trials import State, Trial
+from zoo.comparison.trials import State, Trial, settings
 from zoo.errors import RunError
 from zoo.plugins import Catalog
 from zoo.recipe import Recipe
@@ -169,9 +169,7 @@ class Study:
 
     def recipe_of(self, parameters: dict[str, Any]) -> Recipe:
         """Return the study's recipe with these parameters, and without ranges; raises RecipeError."""
-        chosen = [f"{path}={json.dumps(value)}" for path, value in parameters.items()]
-        fixed = ["search=null"] if self.recipe.freeze is None else ["search=null", "freeze.choose=false"]
-        return replace(self.registry.resolve(self.recipe.name, [*chosen, *fixed]), notes=())
+        return replace(self.registry.resolve(self.recipe.name, settings(self.recipe, parameters)), notes=())
 
     def keep(self, claim: Claim, event: EpochDone) -> None:
         """Keep the figure of one epoch, which pruning compares; an epoch that was trained again has it already."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import comb
 from typing import Any, Literal
 
+from zoo.recipe import Recipe
 from zoo.training.progress import improves
 
 State = Literal["complete", "pruned", "failed", "running"]
@@ -92,6 +94,12 @@ def expected_best(values: Sequence[float], *, larger: bool = True) -> tuple[floa
     return tuple(
         sum(value * comb(place, k - 1) for place, value in enumerate(ranked)) / comb(n, k) for k in range(1, n + 1)
     )
+
+
+def settings(recipe: Recipe, parameters: Mapping[str, Any]) -> list[str]:
+    """Return the settings that give a recipe these parameters, and take its ranges away."""
+    fixed = ["search=null"] if recipe.freeze is None else ["search=null", "freeze.choose=false"]
+    return [*(f"{path}={json.dumps(value)}" for path, value in parameters.items()), *fixed]
 
 
 def as_csv(tuning: Tuning) -> str:

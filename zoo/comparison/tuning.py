@@ -18,7 +18,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from msgspec.structs import replace
 
@@ -89,20 +89,6 @@ def tune(
             problem = f"{stop.problem.partition(':')[0]}; {len(written(study).finished)} of {trials} trials have ended"
             raise Interrupted(stop.exit_code - 128, problem, hint=again) from stop
         return written(study)
-
-
-def tuned(recipe: Recipe, *, catalog: Catalog, folder: Path, trials: int = TRIALS, **options: Any) -> Recipe:
-    """Return the recipe with the best parameters of the study in a folder, doing first what is missing of its trials.
-
-    `options` are those of `tune`. Raises ZooError where no trial is complete.
-    """
-    from zoo.registry import Registry
-
-    result = tune(recipe, catalog=catalog, run=folder, trials=trials, **options)
-    if result.best is None or result.registry is None:
-        raise nothing_complete(result)
-    best = Registry.load(catalog, Path(result.registry)).resolve(recipe.name)
-    return replace(best, target=recipe.target, notes=())
 
 
 def nothing_complete(result: Tuning) -> ZooError:

@@ -207,7 +207,10 @@ def _outlook(plan: Plan) -> RenderableType:
 def _tuning_time(plan: Plan) -> str:
     """Return about how long all trials take, each as long as a run at the first value."""
     once = sum(plan.variant(contestant.name, plan.values[0]).seconds for contestant in plan.contestants)
-    return f"about {duration(once * plan.question.trials)}"
+    told = f"about {duration(once * plan.question.trials)}"
+    return (
+        f"at most {told}, less with {' '.join(plan.question.trial_settings)}" if plan.question.trial_settings else told
+    )
 
 
 def _count(number: int, thing: str) -> str:
