@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from zoo.report.numbers import minutes
+
 FOLDER = Path(__file__).parents[2] / "docs/results"
 HEADING = """# Results
 
@@ -88,12 +90,12 @@ def _effort(analysis: Row) -> str:
     """Return how many runs, how long they took and where, and what trials took before them."""
     machine = analysis["machine"]
     told = (
-        f"{machine['runs']} runs, {machine['cpu_minutes'] / 60:.1f} hours of processor time"
+        f"{machine['runs']} runs, {minutes(machine['cpu_minutes'])} of processor time"
         f" ({', '.join(machine['processor'])}, {' or '.join(machine['threads'])} thread a run)"
     )
-    minutes = sum(row["minutes"] for row in analysis.get("tuning", ()))
+    spent = sum(row["minutes"] for row in analysis.get("tuning", ()))
     trials = sum(len(row["trials"]) for row in analysis.get("tuning", ()))
-    return f"{told}, after {trials} trials of {minutes / 60:.1f} hours." if trials else f"{told}."
+    return f"{told}, after {trials} trials of {minutes(spent)} in all." if trials else f"{told}."
 
 
 def _where(verdict: Row, question: Row) -> str:

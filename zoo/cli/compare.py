@@ -271,4 +271,4 @@ def _conduct(workspace: Workspace, folder: Path, device: str, as_json: bool) -> 
         print_json(analysis)
         return
     print_result(comparison(analysis))
-    print_note(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir() if path.is_file()))}")
+    print_note(f"{folder}: {', '.join(sorted(path.name for path in folder.glob('[!.]*') if path.is_file()))}")
