@@ -44,7 +44,7 @@ class Study:
 WEIGHTS = "weights="  # the file is that of --weights
 CUT = ("data.validation_fraction=0.08333333333333333", "training.threads=1")
 FLIPPED = ("augmentation={horizontal_flip: true}", "freeze.views=2")
-FINE_TUNED = (WEIGHTS, "training.threads=1", "training.epochs=16", "freeze.unfreeze_after=12", *FLIPPED)
+FINE_TUNED = (WEIGHTS, "training.threads=1", "training.epochs=12", "freeze.unfreeze_after=8", *FLIPPED)
 # Patches of 4 px: as many multiply-accumulates for the one as for the other (5.46 M and 5.47 M), and minutes a run.
 SWAPPED = (*CUT, "architecture.patch=4", "training.epochs=8")
 STUDIES = {
