@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 
+from zoo.cli.compare import asked, compare
 from zoo.cli.main import main
+from zoo.comparison.question import Corruptions, Expectation, Question
 
 SMALL = ["conv-net-momentum", "row-lstm-momentum", "training.steps=8", "training.epochs=null", "training.threads=1"]
 SMALL += ["training.early_stopping=null", "--seeds", "1", "--no-measure", "--run", "study"]
@@ -65,3 +68,36 @@ def test_bad_input_loses_nothing(words: list[str], message: str, capsys: pytest.
     assert main(["compare", *words, "--run", "study"]) == 2
     assert message in capsys.readouterr().err
     assert not Path("study").exists()
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        Question(recipes=("conv-net-momentum", "row-lstm-momentum")),
+        Question(
+            recipes=("conv-net-momentum",),
+            settings=("training.epochs=8",),
+            data="fashion mnist.npz",
+            seeds=3,
+            vary="data.arrangement",
+            values=("null", "transpose"),
+            primary=(("cnn", "rnn"), ("conv-net-momentum", "row-lstm-momentum")),
+            expect=(Expectation(recipe="conv-net-momentum", value="transpose", sign="falls", margin=0.02),),
+            corruptions=Corruptions(limit=100, severities=(1, 5)),
+            budget=("macs", 2e6),
+            seconds=1.5,
+            trials=8,
+            trial_settings=("training.epochs=4",),
+            larger=True,
+            measure=False,
+            margin=0.01,
+        ),
+    ],
+    ids=["plain", "all"],
+)
+def test_the_command_that_a_report_prints_asks_the_same_question(question: Question) -> None:
+    words = shlex.split(shlex.join(question.command("again")))
+    options = compare.make_context("compare", words[2:]).params
+    recipes = [word for word in options["words"] if "=" not in word]
+    settings = [word for word in options["words"] if "=" in word]
+    assert asked(tuple(recipes), tuple(settings), options["folder"], options) == question

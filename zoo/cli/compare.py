@@ -121,7 +121,7 @@ def compare(
         )
     with stdout_on_stderr(), working("loading …"):
         from zoo.comparison import plan as plans
-    question = _question(recipes, tuple(word for word in words if "=" in word), folder, options) if recipes else None
+    question = asked(recipes, tuple(word for word in words if "=" in word), folder, options) if recipes else None
     if only_plan:
         _show(workspace, question, folder, device, as_json)
         return
@@ -131,7 +131,8 @@ def compare(
     _conduct(workspace, folder, device, as_json)
 
 
-def _question(recipes: tuple[str, ...], settings: tuple[str, ...], folder: Path, options: dict[str, Any]) -> Question:
+def asked(recipes: tuple[str, ...], settings: tuple[str, ...], folder: Path, options: dict[str, Any]) -> Question:
+    """Return what the words of the command ask."""
     from zoo.comparison.question import Question
 
     vary, values = _varied(options["vary"])

@@ -220,6 +220,7 @@ def _commands(plan: Plan, folder: Path) -> list[str]:
     vary = [f"{plan.question.vary}={plan.values[-1]}"] if plan.question.vary else []
     first = plan.contestants[0].name
     return [
+        shlex.join(plan.question.command(f"{folder}-again")),
         shlex.join(["zoo", "compare", "--run", str(folder)]),
         shlex.join(
             ["zoo", "--registry", str(folder / RECIPES), "train", first, f"training.seed={plan.seeds[-1]}", *vary]

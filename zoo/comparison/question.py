@@ -65,3 +65,23 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
                 raise ZooError(f"{what} {twice} is named twice", hint="name each once")
         if alone := next((pair for pair in self.primary if pair[0] == pair[1]), None):
             raise ZooError(f"the pair {alone[0]}, {alone[1]} compares one thing with itself", hint="--primary A,B")
+
+    def command(self, folder: str) -> list[str]:
+        """Return the words of `zoo compare` that ask this in another folder."""
+        words = ["zoo", "compare", *self.recipes, *self.settings, "--run", folder, "--seeds", str(self.seeds)]
+        words += ["--data", self.data] if self.data else []
+        words += ["--vary", f"{self.vary}={','.join(self.values)}"] if self.vary else []
+        words += [word for a, b in self.primary for word in ("--primary", f"{a},{b}")]
+        for each in self.expect:
+            words += ["--expect", f"{each.recipe}@{each.value}={each.sign}:{100 * each.margin:g}"]
+        if self.corruptions:
+            limit = self.corruptions.limit
+            words += ["--corruptions", *(["--limit", str(limit)] if limit else [])]
+            words += [word for severity in self.corruptions.severities for word in ("--severity", str(severity))]
+        words += ["--budget", f"{self.budget[0]}={self.budget[1]:g}"] if self.budget else []
+        words += ["--budget", f"seconds={self.seconds:g}"] if self.seconds else []
+        words += ["--tune", str(self.trials)] if self.trials else []
+        words += [word for setting in self.trial_settings for word in ("--tune-with", setting)]
+        words += ["--larger"] if self.larger else []
+        words += [] if self.measure else ["--no-measure"]
+        return [*words, "--margin", f"{100 * self.margin:g}"]
