@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from zoo.plugins import load_catalog
 from zoo.report.numbers import between, decimal, percent, points, span
 from zoo.report.page import render
 
+Told = Callable[[Callable[[Analysis], Analysis]], str]
 VOID = {"meta", "br", "img", "link", "input", "hr"}
 NAMES_OF_ADDRESSES = {"src", "href", "srcset", "data", "action", "poster", "xlink:href"}
 
@@ -85,6 +87,12 @@ def html(folder: Path, analysis: Analysis) -> str:
 
 def report(analysis: Analysis) -> str:
     return render(analysis, load_catalog())
+
+
+@pytest.fixture(scope="module")
+def told(analysis: Analysis) -> Told:
+    """Return what the report of a variant of the analysis says; each is rendered once."""
+    return cache(lambda variant: Page(report(variant(analysis))).text)
 
 
 def test_conducting_a_comparison_leaves_its_report_which_is_that_of_its_analysis(html: str, analysis: Analysis) -> None:
@@ -175,35 +183,34 @@ def test_names_are_escaped_in_text_and_plots(analysis: Analysis) -> None:
     [of_one_condition, of_one_seed, without_declared, with_failed, of_four_a_family],
     ids=lambda f: f.__name__,
 )
-def test_rare_comparisons_have_a_report_too(variant: Callable[[Analysis], Analysis], analysis: Analysis) -> None:
-    page = Page(report(variant(analysis)))
-    assert "Verdicts" in page.text
-    assert "nan" not in page.text.split()
-    assert "None" not in page.text.split()
+def test_rare_comparisons_have_a_report_too(variant: Callable[[Analysis], Analysis], told: Told) -> None:
+    text = told(variant)
+    assert "Verdicts" in text
+    assert "nan" not in text.split()
+    assert "None" not in text.split()
 
 
-def test_failed_runs_are_told_with_their_reason(analysis: Analysis) -> None:
-    text = Page(report(with_failed(analysis))).text
+def test_failed_runs_are_told_with_their_reason(told: Told) -> None:
+    text = told(with_failed)
     assert "1 run of the plan failed and is in no figure" in text
     assert f"{CNN} 100 0 the loss became infinite <at step 3>" in text
 
 
-def test_where_nothing_was_declared_nothing_is_concluded(analysis: Analysis) -> None:
-    text = Page(report(without_declared(analysis))).text
+def test_where_nothing_was_declared_nothing_is_concluded(told: Told) -> None:
+    text = told(without_declared)
     assert "Nothing was declared beforehand, so nothing is concluded." in text
     assert "Declared beforehand" not in text
     assert "p after Holm 0" not in text
 
 
-def test_one_seed_is_not_said_to_speak_for_others(analysis: Analysis) -> None:
-    text = Page(report(of_one_seed(analysis))).text
+def test_one_seed_is_not_said_to_speak_for_others(told: Told) -> None:
+    text = told(of_one_seed)
     assert "with one seed they are about these trained models only" in text
 
 
-def test_families_of_four_have_the_interval_of_welch(analysis: Analysis) -> None:
-    four = of_four_a_family(analysis)
-    found = four["conditions"][0]["families"][0]["welch"]
-    text = Page(report(four)).text
+def test_families_of_four_have_the_interval_of_welch(analysis: Analysis, told: Told) -> None:
+    found = of_four_a_family(analysis)["conditions"][0]["families"][0]["welch"]
+    text = told(of_four_a_family)
     label = "cnn − rnn, 4 against 4 architectures"
     assert f"{label} {points(found['estimate'])} {span(found)} 0.029" in text
 
