@@ -24,7 +24,7 @@ from zoo.plugins import Catalog
 from zoo.registry import Registry
 from zoo.report.page import write_report
 
-ANALYSIS, REPORT, TUNING, LOCK = "analysis.json", "report.html", "tuning", ".lock"
+ANALYSIS, REPORT, TUNING = "analysis.json", "report.html", "tuning"
 
 
 def begin(
@@ -40,13 +40,13 @@ def begin(
     Of several processes that begin at once, one makes it; they share the trials that tune the recipes. Raises RunError where the folder has the plan of another question.
     """
     new = storage.claim_folder(folder)
-    with FileLock(folder / LOCK), _removed_if_nothing(folder, new):
+    with FileLock(folder / plans.LOCK), _removed_if_nothing(folder, new):
         if (plan := _kept(folder, question, registry)) is not None:
             return plan
         proposal = _drafted(question, folder / TUNING, registry, note)
     if question.trials:  # without the lock, so that processes share the trials
         proposal = tune_all(proposal.plan, folder / TUNING, registry.catalog, device=device, note=note)
-    with FileLock(folder / LOCK), _removed_if_nothing(folder, new):
+    with FileLock(folder / plans.LOCK), _removed_if_nothing(folder, new):
         if (plan := _kept(folder, question, registry)) is not None:
             return plan
         proposal = prove(proposal, registry.catalog, device=device, note=note)
@@ -79,7 +79,7 @@ def _removed_if_nothing(folder: Path, new: bool) -> Iterator[None]:
     try:
         yield
     except Exception:
-        if new and not [path for path in folder.iterdir() if path.name != LOCK]:
+        if new and not [path for path in folder.iterdir() if path.name != plans.LOCK]:
             storage.remove_folder(folder)
         raise
 

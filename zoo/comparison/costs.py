@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from filelock import FileLock
 
 from zoo import storage
-from zoo.comparison.plan import RECIPES, Plan
+from zoo.comparison.plan import LOCK, RECIPES, Plan
 from zoo.evaluation.speed import measure_all
 from zoo.plugins import Catalog
 from zoo.registry import Registry
@@ -28,12 +29,17 @@ def costs(plan: Plan, folder: Path, catalog: Catalog, device: str) -> dict[str, 
     if not plan.question.measure:
         return {}
     path = folder / COSTS
-    if not path.exists():
-        registry = Registry.load(catalog, folder / RECIPES)
-        recipes = [registry.resolve(contestant.name) for contestant in plan.contestants]
-        threads = recipes[0].training.threads or 1
-        found = measure_all(recipes, device=str(choose_device(device)), threads=threads, seconds=SECONDS)
-        rows = {c.name: {key: row[key] for key in KEPT} for c, row in zip(plan.contestants, found, strict=True)}
-        storage.write_bytes(path, msgspec.json.format(msgspec.json.encode(rows), indent=1))
+    with FileLock(folder / LOCK):  # another process that measured at the same time would slow both
+        if not path.exists():
+            _measure(plan, folder, catalog, device)
     measured: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
     return measured
+
+
+def _measure(plan: Plan, folder: Path, catalog: Catalog, device: str) -> None:
+    registry = Registry.load(catalog, folder / RECIPES)
+    recipes = [registry.resolve(contestant.name) for contestant in plan.contestants]
+    threads = recipes[0].training.threads or 1
+    found = measure_all(recipes, device=str(choose_device(device)), threads=threads, seconds=SECONDS)
+    rows = {c.name: {key: row[key] for key in KEPT} for c, row in zip(plan.contestants, found, strict=True)}
+    storage.write_bytes(folder / COSTS, msgspec.json.format(msgspec.json.encode(rows), indent=1))

@@ -25,7 +25,7 @@ from zoo.settings import absolute_paths
 from zoo.training.distillation import pinned
 from zoo.training.run import now
 
-PLAN, RECIPES = "plan.json", "recipes.yaml"
+PLAN, RECIPES, LOCK = "plan.json", "recipes.yaml", ".lock"
 CNN, RNN = "cnn", "rnn"
 ARRANGEMENT, NONE = "data.arrangement", "null"
 
