@@ -44,7 +44,7 @@ def test_a_comparison_is_made_gone_on_with_and_kept_apart(capsys: pytest.Capture
     assert json.loads(out)["verdicts"] == json.loads(Path("study/analysis.json").read_text())["verdicts"]
     assert "accuracy 0." not in err  # nothing was trained again
     assert main(["compare", *SMALL, "--margin", "1"]) == 2
-    assert "margin was 0.005, now 0.01" in capsys.readouterr().err
+    assert "margin was 0.5 points, now 1 points" in capsys.readouterr().err
     assert main(["compare", "--run", "study", "--plan"]) == 0
     assert "2 recipes × 1 seed" in capsys.readouterr().out
 
@@ -54,6 +54,15 @@ def test_a_comparison_is_made_gone_on_with_and_kept_apart(capsys: pytest.Capture
     [
         (["conv-net-momentum"], "a comparison needs two recipes"),
         ([], "study is not a comparison"),
+        (["--seeds", "3"], "--seeds asks something, and the plan in study is made"),
+        (["conv-net-momentum", "row-lstm-momentum", "training.seed=4"], "training.seed=4 cannot be set here"),
+        (["conv-net-momentum", "--vary", "training.seed=4,5"], "training.seed=… cannot be set here"),
+        (["conv-net-momentum", "--vary", "a=1,2", "--vary", "b=1,2"], "--vary b=1,2 is one too many"),
+        (
+            ["conv-net-momentum", "row-lstm-momentum", "training.epochs=2", "--budget", "seconds=1"],
+            "cannot be set here",
+        ),
+        (["conv-net-momentum", "row-lstm-momentum", "--severity", "3"], "--severity goes with --corruptions"),
         (["training.steps=3"], "settings were given without recipes"),
         (["conv-net-momentum", "row-lstm-momentum", "--vary", "data.train_size=100"], "names 1 values"),
         (["conv-net-momentum", "row-lstm-momentum", "--primary", "cnn"], "is not a pair"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from zoo.comparison.identity import fingerprint
 from zoo.comparison.plan import Contestant, Plan, Variant
 from zoo.comparison.question import Corruptions, Expectation, Question
 from zoo.recipe import Recipe
+from zoo.registry import Registry
+from zoo.training.reading import prepare_data
 
 TINY = ("training.steps=12", "training.epochs=null", "training.threads=1", "training.early_stopping=null")
 NET, LSTM = "conv-net-momentum", "row-lstm-momentum"
@@ -44,11 +47,14 @@ def written(folder: Path, asked: Question) -> Plan:
     recipes: list[Recipe] = [zoo.resolve(name, *asked.settings, data=asked.data) for name in asked.recipes]
     contestants = [Contestant(name=r.name, family=plans.family(r)) for r in recipes]
     variants: dict[str, dict[str, Variant]] = {}
-    for recipe in recipes:
-        for value in asked.values or ("",):
-            digest = fingerprint(recipe, f"{asked.data} {asked.vary} {value}")
-            counted = Variant(parameters=100, macs=1000, digest=digest, seconds=1.0)
-            variants.setdefault(recipe.name, {})[value] = counted
+    folder.mkdir(parents=True, exist_ok=True)
+    plans.write_recipes(folder, recipes)
+    registry = Registry.load(zoo.catalog, folder / plans.RECIPES)
+    for recipe, value in product(recipes, asked.values or (None,)):
+        found = plans.varied(registry, recipe.name, asked.vary, value, seed=0)
+        digest = fingerprint(found, prepare_data(found).fingerprint)
+        counted = Variant(parameters=100, macs=1000, digest=digest, seconds=1.0)
+        variants.setdefault(recipe.name, {})[value or ""] = counted
     plan = plans.make(asked, contestants, variants)
     plans.write(folder, plan, recipes)
     return plan

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import zoo
@@ -14,7 +15,7 @@ from zoo.comparison import plan as plans
 from zoo.comparison.compare import conduct
 from zoo.comparison.events import Begun, Done, Progress
 from zoo.comparison.execute import claimed, execute
-from zoo.errors import Interrupted
+from zoo.errors import Interrupted, RunError
 from zoo.training.events import StepDone
 from zoo.training.run import Run
 
@@ -152,3 +153,21 @@ def test_a_run_that_a_full_disk_ended_is_tried_again_and_one_that_diverged_is_no
     (run.path / "summary.json").unlink()
     run.set_status("failed", "loss is not finite", "NonFiniteError")
     assert [each.reason for each in runs(tmp_path) if isinstance(each, Done)] == ["loss is not finite", None]
+
+
+def test_data_that_changed_since_the_plan_stops_a_comparison_before_it_trains(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    arrays = {
+        f"{name}_{split}": values
+        for split in ("train", "test")
+        for name, values in (("x", images), ("y", np.arange(60) % 3))
+    }
+    np.savez(tmp_path / "data.npz", **arrays)
+    folder = tmp_path / "comparison"
+    written(folder, question(seeds=1, settings=TINY, data=str(tmp_path / "data.npz")))
+    np.savez(tmp_path / "data.npz", **{**arrays, "x_train": 255 - images})
+    with pytest.raises(RunError, match="its data, or the versions of zoo and torch, are not what they were"):
+        conduct(folder, catalog=zoo.catalog, device="cpu")
+    assert not (folder / "runs").exists()
+    np.savez(tmp_path / "data.npz", **arrays)
+    assert conduct(folder, catalog=zoo.catalog, device="cpu")["machine"]["runs"] == 2

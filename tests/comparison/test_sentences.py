@@ -2,7 +2,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from zoo.comparison import plan as plans
 from zoo.comparison import sentences
+from zoo.comparison.plan import Contestant
+from zoo.comparison.question import Question
 
 
 def interval(estimate: float, half: float, **more: Any) -> dict[str, Any]:
@@ -12,6 +15,7 @@ def interval(estimate: float, half: float, **more: Any) -> dict[str, Any]:
         "high": estimate + half,
         "level": 0.95,
         "covers_seeds": True,
+        "seeds": 6,
         "equivalence": {"equivalent": False, "margin": 0.005},
         "detectable": 0.012,
         **more,
@@ -56,7 +60,7 @@ def test_what_is_not_shown_says_what_would_have_been_found() -> None:
     text = pair(0.004, 0.009, 0.3)
     assert text.startswith("No difference between net and lstm is shown (difference 0.40 points")
     assert "1.20 points would have been found" in text
-    assert "higher" not in text
+    assert "p = 0.3 after Holm" in text and "higher" not in text
 
 
 def test_equivalence_is_said_where_it_was_tested() -> None:
@@ -65,6 +69,42 @@ def test_equivalence_is_said_where_it_was_tested() -> None:
 
 def test_one_seed_speaks_of_two_trained_models() -> None:
     assert pair(0.02, 0.01, 0.001, seeds=False).startswith("These two trained models only")
+
+
+def test_two_seeds_are_said_to_know_little_of_others() -> None:
+    row = {"a": "net", "b": "lstm", "difference": interval(0.1, 0.01, seeds=2), "p_holm": 1e-7, "detectable": 0.01}
+    text = sentences.pair({**row, "equivalence": {"equivalent": False}}, 0.005, 0.05)
+    assert text.startswith("Of 2 seeds, whose spread is hardly known: net scores higher than lstm")
+
+
+def effect(met: bool | None, estimate: float = -0.0223) -> str:
+    expected = {"sign": "falls", "margin": 0.02, "met": met}
+    return sentences.effect(
+        {
+            "recipe": "net",
+            "value": "turned",
+            "against": None,
+            "difference": interval(estimate, 0.5),
+            "expected": expected,
+        }
+    )
+
+
+def test_an_effect_is_told_with_its_own_sign_and_may_be_undecided() -> None:
+    assert effect(None).startswith("net at turned: −2.23 points (95 % interval −52.23 to 47.77): undecided, a fall")
+    assert ": as declared, a fall" in effect(True) and ": not as declared" in effect(False)
+    assert effect(False, 0.01).startswith("net at turned: +1.00 points")
+
+
+def test_networks_that_saw_images_of_other_sizes_are_named() -> None:
+    asked = Question(recipes=("net", "lstm"), seeds=6)
+    contestants = [Contestant(name="net", family="cnn"), Contestant(name="lstm", family="rnn")]
+    rows = [
+        {"name": "net", "image": [1, 12, 12], "seeds": [0] * 6},
+        {"name": "lstm", "image": [1, 8, 8], "seeds": [0] * 6},
+    ]
+    (note,) = sentences.notes(plans.make(asked, contestants, {}), [{"value": None, "recipes": rows}])
+    assert note.endswith("net 1×12×12, lstm 1×8×8.")
 
 
 def test_four_against_four_may_speak_of_families() -> None:

@@ -76,7 +76,7 @@ def test_declared_pairs_have_their_difference_interval_and_p(analysis: Analysis)
 def test_effects_are_marked_where_they_were_declared(analysis: Analysis) -> None:
     text = rows(rendered(comparison(analysis)))
     cnn, rnn = analysis["effects"]
-    mark = "✓" if cnn["expected"]["met"] else "✗"
+    mark = {True: "✓", False: "✗", None: "?"}[cnn["expected"]["met"]]
     assert [CNN, mark, points(cnn["difference"]["estimate"])] in text
     assert [RNN, points(rnn["difference"]["estimate"])] in text
 
@@ -122,7 +122,10 @@ def test_a_plan_has_its_runs_its_time_and_what_it_can_show(proposal: Proposal) -
 
 def test_a_plan_tells_the_shortest_and_the_longest_run_and_that_nothing_was_declared(proposal: Proposal) -> None:
     plan = taking(proposal, {"100": 60.0, "200": 120.0})
-    text = rendered(plan_table(msgspec.structs.replace(plan, primary=(), smallest=())))
+    bare = msgspec.structs.replace(plan, primary=(), smallest=())
+    assert "rises by at least 1.00 points" in rendered(plan_table(bare))
+    question = msgspec.structs.replace(plan.question, expect=())
+    text = rendered(plan_table(msgspec.structs.replace(bare, question=question)))
     assert "1:00 to 2:00" in text
     assert "nothing: all differences will be exploratory" in text
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from zoo.cli.command import Command
 from zoo.cli.completion import complete_recipe
@@ -36,7 +37,12 @@ _EXPECTATION = re.compile(r"(?P<recipe>[^@=]+)@(?P<value>[^=]+)=(?P<sign>falls|r
 )
 @click.option("--seeds", type=click.IntRange(1), default=6, show_default=True, metavar="N", help="Seeds per recipe.")
 @click.option("--data", metavar="PATH|SOURCE", help="Data of all recipes instead of their own.")
-@click.option("--vary", metavar="KEY=V1,V2,...", help="Also vary one setting, such as data.train_size=1000,2500,5000.")
+@click.option(
+    "--vary",
+    multiple=True,
+    metavar="KEY=V1,V2,...",
+    help="Also vary one setting, such as data.train_size=1000,2500,5000.",
+)
 @click.option(
     "--primary",
     multiple=True,
@@ -121,6 +127,8 @@ def compare(
         )
     with stdout_on_stderr(), working("loading …"):
         from zoo.comparison import plan as plans
+    if not recipes:
+        _require_plain(folder)
     question = asked(recipes, tuple(word for word in words if "=" in word), folder, options) if recipes else None
     if only_plan:
         _show(workspace, question, folder, device, as_json)
@@ -129,6 +137,19 @@ def compare(
         _begin(workspace, question, folder, device)
     plans.read(folder)
     _conduct(workspace, folder, device, as_json)
+
+
+def _require_plain(folder: Path) -> None:
+    """Raise ZooError for options that ask something, where no recipes do: a plan stays as it was made."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        given = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+        if given and parameter.name not in ("words", "folder", "only_plan", "device", "as_json"):
+            raise ZooError(
+                f"{parameter.opts[0]} asks something, and the plan in {folder} is made",
+                possible=f"zoo compare --run {folder} goes on with it as it is",
+                hint=f"name the recipes, too, and another --run DIR; --store {folder}/runs reuses finished runs",
+            )
 
 
 def asked(recipes: tuple[str, ...], settings: tuple[str, ...], folder: Path, options: dict[str, Any]) -> Question:
@@ -156,9 +177,14 @@ def asked(recipes: tuple[str, ...], settings: tuple[str, ...], folder: Path, opt
     )
 
 
-def _varied(text: str | None) -> tuple[str | None, tuple[str, ...]]:
-    if text is None:
+def _varied(texts: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
+    if not texts:
         return None, ()
+    text, *others = texts
+    if others:
+        raise ZooError(
+            f"--vary {others[0]} is one too many", possible="one setting a comparison", hint=f"--vary {text}"
+        )
     key, _, values = text.partition("=")
     found = tuple(value.strip() for value in values.split(",") if value.strip())
     if len(found) < 2:
@@ -219,9 +245,9 @@ def _corruptions(options: dict[str, Any]) -> Corruptions | None:
     if options["corruptions"]:
         severities = tuple(sorted(set(options["severities"]))) or Corruptions().severities
         return Corruptions(limit=options["limit"], severities=severities)
-    for name in ("limit", "severities"):
+    for name, option in (("limit", "--limit"), ("severities", "--severity")):
         if options[name]:
-            raise ZooError(f"--{name} goes with --corruptions", hint=f"--corruptions --{name} …")
+            raise ZooError(f"{option} goes with --corruptions", hint=f"--corruptions {option} …")
     return None
 
 

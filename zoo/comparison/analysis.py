@@ -134,12 +134,14 @@ def _recipe(contestant: Contestant, table: Answers, level: float) -> Row:
             "seed": seed,
             "run": str(run.path),
             "minutes": minutes(run),
+            "cpu_minutes": minutes(run, "cpu_seconds"),
             **{key: row[key] for key in FIGURES if key in row},
         }
         for seed, run, row in zip(table.seeds, table.runs, described, strict=True)
     ]
     return {
         **msgspec.to_builtins(contestant),
+        "image": table.runs[0].manifest["image"],
         "accuracy": verdicts.plain(accuracy(table.right, level)),
         "loss": {**verdicts.plain(interval(table.losses, level)), "p": None},
         "figures": {key: mean([row.get(key) for row in seeds]) for key in FIGURES if key in seeds[0]},
@@ -189,8 +191,8 @@ def _machine(finished: Sequence[Done]) -> Row:
     # Runs that several comparisons share may come from several machines.
     return {
         **{key: sorted({str(environment[key]) for environment in environments}) for key in keys},
-        "minutes": round(sum(minutes(each.run) for each in finished), 1),
-        "cpu_minutes": round(sum(minutes(each.run, "cpu_seconds") for each in finished), 1),
+        "minutes": round(sum(minutes(each.run) for each in finished), 3),
+        "cpu_minutes": round(sum(minutes(each.run, "cpu_seconds") for each in finished), 3),
         "runs": len(finished),
     }
 

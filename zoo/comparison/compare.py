@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,17 @@ from zoo.comparison.analysis import analyse
 from zoo.comparison.costs import costs
 from zoo.comparison.events import Progress
 from zoo.comparison.execute import finish
-from zoo.comparison.plan import Plan
+from zoo.comparison.identity import fingerprint
+from zoo.comparison.plan import Cell, Plan
 from zoo.comparison.proposal import Proposal, digests, draft, prove, tune_all
 from zoo.comparison.question import Question
 from zoo.comparison.searches import searches
+from zoo.errors import RunError
 from zoo.plugins import Catalog
 from zoo.registry import Registry
 from zoo.report.page import write_report
+from zoo.training.reading import prepare_data
+from zoo.training.run import Run
 
 ANALYSIS, REPORT, TUNING = "analysis.json", "report.html", "tuning"
 
@@ -89,14 +93,29 @@ def conduct(
 ) -> dict[str, Any]:
     """Bring the runs of the plan in `folder` to their end, analyse them, keep the analysis there, and return it.
 
-    May be called again after any stop, and by several processes at once. Raises Interrupted after the step in progress.
+    May be called again after any stop, and by several processes at once. Raises Interrupted after the step in progress, and
+    RunError where runs are missing and the data is not what the plan was made for.
     """
     plan = plans.read(folder)
-    cells = list(plans.cells(plan, folder, catalog))
-    done = finish(cells, folder / plan.question.store, catalog=catalog, device=device, progress=progress)
+    cells, store = list(plans.cells(plan, folder, catalog)), folder / plan.question.store
+    _require_planned(folder, cells, store)
+    done = finish(cells, store, catalog=catalog, device=device, progress=progress)
     analysis = analyse(
         plan, done, folder, costs=costs(plan, folder, catalog, device), searches=searches(plan, folder / TUNING)
     )
     storage.write_bytes(folder / ANALYSIS, msgspec.json.format(msgspec.json.encode(analysis), indent=1))
     write_report(analysis, folder / REPORT, catalog=catalog)
     return analysis
+
+
+def _require_planned(folder: Path, cells: Sequence[Cell], store: Path) -> None:
+    """Raise RunError where a run is missing, and would not be what was planned."""
+    missing = {cell.digest: cell for cell in cells if Run(cell.folder(store)).summary is None}
+    for digest, cell in missing.items():
+        if fingerprint(cell.recipe, prepare_data(cell.recipe).fingerprint) != digest:
+            raise RunError(
+                f"{cell.contestant} has runs to come, and its data, or the versions of zoo and torch, are not what they were"
+                f" when the comparison in {folder} was planned",
+                possible="what is finished stays as it is, and the comparison goes on once they are restored",
+                hint=f"restore them, or name the recipes again with another --run DIR; --store {store} reuses finished runs",
+            )

@@ -137,14 +137,18 @@ def interval(values: ArrayLike, level: float = 0.95) -> Estimate:
 
 
 def accuracy(correct: ArrayLike, level: float = 0.95) -> Estimate:
-    """Return the accuracy of one recipe from right and wrong answers `(seeds, items)`, its interval within 0 and 1.
+    """Return the accuracy of one recipe from right and wrong answers `(seeds, items)`, or of several from the shares of them that
+    are right, its interval within 0 and 1.
 
     The interval is Wilson's with the effective number of items, p (1 - p) / standard error², and the t quantile of the
     degrees of `interval` (Dean and Pagano, "Evaluating confidence interval methods for binomial proportions in clustered
-    surveys", Journal of Survey Statistics and Methodology 2015). Raises StatisticsError as `interval` does, and for answers
-    that are neither right nor wrong.
+    surveys", Journal of Survey Statistics and Methodology 2015). Raises StatisticsError as `interval` does, and for shares
+    that are not within 0 and 1.
     """
-    found = interval(right_or_wrong(correct, "answers"), level)
+    shares = _table(correct)
+    if shares.min() < 0 or shares.max() > 1:
+        raise StatisticsError("answers must be 0 (wrong) or 1 (right), or shares between them")
+    found = interval(shares, level)
     mean, quantile = found.estimate, float(stats.t.isf((1 - level) / 2, found.degrees))
     spread = mean * (1 - mean)
     # All right or all wrong: seeds that agree everywhere count once.

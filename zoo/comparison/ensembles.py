@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.comparison.answers import Answers
-from zoo.comparison.crossed import differences, interval, mean_over
+from zoo.comparison.crossed import accuracy, differences, interval, mean_over
 from zoo.comparison.plan import Plan
 from zoo.comparison.verdicts import plain
 from zoo.evaluation.metrics import log_softmax
@@ -70,7 +70,7 @@ def _kind(
     row = {
         "a": a,
         "b": b,
-        "accuracy": _estimate(plan, mean_over(together)),
+        "accuracy": plain(accuracy(mean_over(together), plan.question.level)),
         "gain": _estimate(plan, gains),
         "macs": fmean(macs for macs, _ in costs),
         "training_macs": fmean(training for _, training in costs),
@@ -84,7 +84,7 @@ def _kind(
         macs, training = cost(plan, alone)
         row["larger"] = {
             "recipe": alone.contestant,
-            "accuracy": _estimate(plan, right),
+            "accuracy": plain(accuracy(right, plan.question.level)),
             "macs": macs,
             "training_macs": training,
         }

@@ -156,7 +156,11 @@ def read(folder: Path) -> Plan:
 def require_same(folder: Path, plan: Plan, question: Question, asked: Sequence[str]) -> None:
     """Raise RunError, naming what differs, where a plan was made for another question or other recipes; `asked` as in the plan."""
     now_asked, made = msgspec.to_builtins(question), msgspec.to_builtins(plan.question)
-    differing = [f"{key} was {made[key]}, now {now_asked[key]}" for key in made if made[key] != now_asked[key]]
+    differing = [
+        f"{key} was {_told(key, made[key])}, now {_told(key, now_asked[key])}"
+        for key in made
+        if made[key] != now_asked[key]
+    ]
     if not differing:
         names = zip(question.recipes, plan.asked, asked, strict=True)
         differing = [f"recipe {name} or its data is not what it was" for name, before, now in names if before != now]
@@ -164,8 +168,12 @@ def require_same(folder: Path, plan: Plan, question: Question, asked: Sequence[s
         raise RunError(
             f"{folder} holds another comparison: {'; '.join(differing)}",
             possible=f"zoo compare --run {folder} goes on with it as it is",
-            hint="another --run DIR",
+            hint=f"another --run DIR; --store {folder / plan.question.store} reuses finished runs",
         )
+
+
+def _told(key: str, value: Any) -> str:
+    return f"{100 * value:g} points" if key == "margin" else str(value)
 
 
 def make(

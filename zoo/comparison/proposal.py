@@ -130,6 +130,10 @@ def digests(question: Question, registry: Registry) -> list[str]:
 
 
 def _check(question: Question) -> None:
+    _require_free(question, "training.seed", "each recipe is trained with every seed", "--seeds 6")
+    if question.seconds is not None:
+        for setting in ("training.epochs", "training.steps"):
+            _require_free(question, setting, "seconds of processor time say how long training is", "leave it out")
     if question.larger and (question.budget is None or question.budget[0] != "macs"):
         raise ZooError(
             "one larger model stands beside ensembles of the same cost: that takes a budget of multiply-accumulates",
@@ -139,6 +143,13 @@ def _check(question: Question) -> None:
         raise ZooError(
             f"there is no budget of {question.budget[0]}", possible=", ".join((*get_args(Budget), "seconds"))
         )
+
+
+def _require_free(question: Question, setting: str, why: str, hint: str) -> None:
+    """Raise ZooError where the question sets or varies what the comparison itself sets."""
+    for given in (*question.settings, *([f"{question.vary}=…"] if question.vary else [])):
+        if given.partition("=")[0] == setting and given != f"{setting}=null":
+            raise ZooError(f"{given} cannot be set here: {why}", hint=hint)
 
 
 def _sizes(question: Question, asked: list[Recipe]) -> Iterator[tuple[Recipe, bool]]:

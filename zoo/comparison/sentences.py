@@ -9,6 +9,7 @@ from zoo.comparison.paired import LEAST_PAIRS
 from zoo.comparison.plan import Plan
 
 Row = Mapping[str, Any]
+CAME = {True: "as declared", False: "not as declared", None: "undecided"}
 FEW_SEEDS = 4  # below, intervals at six seeds' coverage of 95 % cover 92 % (three) or 87 % (two)
 
 
@@ -32,11 +33,11 @@ def upward(row: Row) -> Row:
 def pair(row: Row, margin: float, alpha: float) -> str:
     """Return what a declared comparison of two recipes found."""
     found = row["difference"]
-    scope = "" if found["covers_seeds"] else "These two trained models only, on other test images: "
+    scope = _scope(found, "These two trained models")
     if row["p_holm"] <= alpha:
         sure = f"{span(upward(found))}; p = {row['p_holm']:.2g} after Holm"
         return f"{scope}{_higher(row['a'], row['b'], found)} ({sure})."
-    return f"{scope}{_undecided(row['a'], row['b'], found, row['equivalence'], row['detectable'], margin)}"
+    return scope + _undecided(row["a"], row["b"], found, row, margin)
 
 
 def family(row: Row, alpha: float) -> str:
@@ -54,28 +55,35 @@ def family(row: Row, alpha: float) -> str:
     if these is None:
         return f"{ours} and {theirs} have no seed in common: nothing can be said."
     missing = f" For a claim about families it takes {' and '.join(row['missing'])}." if row["missing"] else ""
-    scope = "" if these["covers_seeds"] else "These trained models only, on other test images: "
+    scope = _scope(these, "These trained models")
     if row["p_holm"] <= alpha:
         sure = f"{span(upward(these))}; p = {row['p_holm']:.2g} after Holm"
         return f"{scope}{_higher(ours, theirs, these)} ({sure}).{missing}"
-    margin = these["equivalence"]["margin"]
-    return scope + _undecided(ours, theirs, these, these["equivalence"], these["detectable"], margin) + missing
+    fixed = {**these, "p_holm": row["p_holm"]}
+    return scope + _undecided(ours, theirs, these, fixed, these["equivalence"]["margin"]) + missing
+
+
+def _scope(found: Row, models: str) -> str:
+    """Return what a sentence must begin with where seeds are too few to speak for others."""
+    if not found["covers_seeds"]:
+        return f"{models} only, on other test images: "
+    if found["seeds"] < FEW_SEEDS:
+        return f"Of {found['seeds']} seeds, whose spread is hardly known: "
+    return ""
 
 
 def effect(row: Row) -> str:
     """Return whether an effect came as it was declared."""
     expected, found = row["expected"], row["difference"]
-    change = "rises" if found["estimate"] > 0 else "falls"
     against = "" if row["against"] is None else f" against {row['against']}"
     declared = {
         "falls": f"a fall, estimated at {points(expected['margin'])} points or more and certain in its sign",
         "rises": f"a rise, estimated at {points(expected['margin'])} points or more and certain in its sign",
         "equivalent": f"equivalence within {points(expected['margin'])} points",
     }[expected["sign"]]
-    verdict = "as declared" if expected["met"] else "not as declared"
     return (
-        f"{row['recipe']} at {row['value']}{against} {change} by {points(abs(found['estimate']))} points"
-        f" ({span(upward(found))}): {verdict}, {declared}."
+        f"{row['recipe']} at {row['value']}{against}: {'+' * (found['estimate'] > 0)}{points(found['estimate'])} points"
+        f" ({span(found)}): {CAME[expected['met']]}, {declared}."
     )
 
 
@@ -84,6 +92,10 @@ def notes(plan: Plan, conditions: Sequence[Row]) -> list[str]:
     found = []
     if not plan.primary and not plan.question.expect:
         found.append("No comparison was declared beforehand: all differences are exploratory, given as intervals only.")
+    sizes = {row["name"]: "×".join(map(str, row["image"])) for condition in conditions for row in condition["recipes"]}
+    if len(set(sizes.values())) > 1:
+        told = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        found.append(f"The networks saw images of different sizes, which may be all that differs: {told}.")
     seeds = plan.question.seeds
     if seeds == 1:
         found.append("One seed: the intervals are about these trained models; another seed may turn the order round.")
@@ -111,13 +123,13 @@ def _opening(name: str) -> str:
     return f"T{name[1:]}" if name.startswith("these ") else name
 
 
-def _undecided(a: str, b: str, found: Row, equivalence: Row, detectable: float, margin: float) -> str:
+def _undecided(a: str, b: str, found: Row, tests: Row, margin: float) -> str:
     values = f"difference {points(found['estimate'])} points, {span(found)}"
-    if equivalence["equivalent"]:
+    if tests["equivalence"]["equivalent"]:
         return f"{_opening(a)} and {b} are equivalent within {points(margin)} points ({values})."
     return (
-        f"No difference between {a} and {b} is shown ({values}); one of {points(detectable)} points would have been found"
-        " with a power of 80 %."
+        f"No difference between {a} and {b} is shown ({values}; p = {tests['p_holm']:.2g} after Holm); one of"
+        f" {points(tests['detectable'])} points would have been found with a power of 80 %."
     )
 
 

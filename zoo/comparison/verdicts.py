@@ -166,15 +166,22 @@ def _test_time_only(plan: Plan, before: Answers, value: str | None, seeds: Seque
 
 
 def _judged(found: Estimate, expected: Expectation | None) -> Row | None:
-    """Return what was declared of an effect and whether it came so."""
+    """Return what was declared of an effect and whether it came so: yes, no, or None where its interval allows both."""
     if expected is None:
         return None
-    row = {"sign": expected.sign, "margin": expected.margin}
+    row, margin = {"sign": expected.sign, "margin": expected.margin}, expected.margin
     if expected.sign == "equivalent":
-        test = equivalence(found, expected.margin, ALPHA)
-        return {**row, "met": test.equivalent, "equivalence": plain(test)}
-    change, bound = (found.estimate, found.low) if expected.sign == "rises" else (-found.estimate, -found.high)
-    return {**row, "met": change >= expected.margin and bound > 0}
+        test = equivalence(found, margin, ALPHA)
+        outside = found.low > margin or found.high < -margin
+        return {**row, "met": _either(test.equivalent, outside), "equivalence": plain(test)}
+    low, change, high = found.low, found.estimate, found.high
+    if expected.sign == "falls":
+        low, change, high = -high, -change, -low
+    return {**row, "met": _either(change >= margin and low > 0, high < margin)}
+
+
+def _either(came: bool, failed: bool) -> bool | None:
+    return True if came else False if failed else None
 
 
 def conclude(plan: Plan, conditions: Sequence[Row], effects: Sequence[Row]) -> list[Row]:

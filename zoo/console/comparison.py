@@ -125,7 +125,8 @@ def _change(row: Row | None) -> Text:
     change, expected = points(row["difference"]["estimate"]), row["expected"]
     if expected is None:
         return Text(change)
-    return Text(f"✓ {change}", "green") if expected["met"] else Text(f"✗ {change}", "red")
+    mark, style = {True: ("✓", "green"), False: ("✗", "red"), None: ("?", "yellow")}[expected["met"]]
+    return Text(f"{mark} {change}", style)
 
 
 def _ensembles(rows: Sequence[Row]) -> RenderableType:
@@ -156,7 +157,7 @@ def _closing(analysis: Row) -> RenderableType:
     facts.add_row("test", f"looked at {looks:,} times by all runs together")
     facts.add_row("intervals", f"{100 * question['level']:g} %, for {seeds}")
     if any(row["expected"] for row in analysis["effects"]):
-        facts.add_row("marks", "✓ came as declared, ✗ did not")
+        facts.add_row("marks", "✓ came as declared, ✗ did not, ? undecided")
     return facts
 
 
@@ -199,7 +200,11 @@ def _outlook(plan: Plan) -> RenderableType:
     for number, ((a, b), smallest) in enumerate(zip(plan.primary, plan.smallest, strict=True)):
         test = "architectures" if a in plan.families else "sign flips of seeds"
         facts.add_row("" if number else "declared", _reach(f"{a} against {b}", test, smallest))
-    if not plan.primary:
+    for number, each in enumerate(question.expect):
+        sign = "stays within" if each.sign == "equivalent" else f"{each.sign} by at least"
+        told = f"{each.recipe} at {each.value} {sign} {percent(each.margin)} points"
+        facts.add_row("" if number or plan.primary else "declared", told)
+    if not plan.primary and not question.expect:
         facts.add_row("declared", "nothing: all differences will be exploratory, given as intervals only")
     return facts
 

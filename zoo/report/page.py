@@ -137,7 +137,8 @@ def _differences(condition: Row, declared: bool) -> list[Row]:
     found: list[Row] = []
     for row in condition["families"]:
         interval = row["welch"] if row["claim"] == "families" else row["these"]
-        if row["primary"] is declared and interval is not None:
+        several = len(row["members_a"]) + len(row["members_b"]) > 2  # else it is a pair of recipes, below
+        if row["primary"] is declared and interval is not None and (several or declared):
             label = f"{row['a']} − {row['b']}, {len(row['members_a'])} against {len(row['members_b'])} architectures"
             found.append({**interval, "label": label, "declared": declared, "row": row, "about": "family"})
     for row in condition["pairs"]:
@@ -219,8 +220,14 @@ def _environment() -> Environment:
         "plot": Markup,
         "symbol": lambda family: Markup(symbol(family)),
     }
-    made.globals |= {"shade": _shade, "most_classes": MOST_CLASSES}
+    made.globals |= {"shade": _shade, "images": _images, "most_classes": MOST_CLASSES}
     return made
+
+
+def _images(conditions: Sequence[Row]) -> list[str]:
+    """Return the sizes of image that networks saw, each once."""
+    rows = (row for condition in conditions for row in condition["recipes"])
+    return list(dict.fromkeys("×".join(map(str, row["image"])) for row in rows))
 
 
 def _shade(value: float | None, values: Sequence[float | None]) -> str:

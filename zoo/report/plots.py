@@ -12,6 +12,7 @@ from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
+from zoo.comparison.sentences import CAME
 from zoo.report.figure import BAND, GRID, INK, PALE, PAPER, WIDTH, color, marker, plot
 from zoo.report.numbers import compact
 
@@ -73,7 +74,7 @@ def effects(name: str, rows: Sequence[Row]) -> str:
 
 
 def _came(expected: Row | None) -> str:
-    return "" if expected is None else " – as declared" if expected["met"] else " – not as declared"
+    return "" if expected is None else f" – {CAME[expected['met']]}"
 
 
 def pareto(name: str, title: str, recipes: Sequence[Row], cost: Callable[[Row], float | None]) -> str | None:
