@@ -46,7 +46,7 @@ def test_a_comparison_is_made_gone_on_with_and_kept_apart(capsys: pytest.Capture
     assert main(["compare", *SMALL, "--margin", "1"]) == 2
     assert "margin was 0.5 points, now 1 points" in capsys.readouterr().err
     assert main(["compare", "--run", "study", "--plan"]) == 0
-    assert "2 recipes × 1 seed" in capsys.readouterr().out
+    assert "2 recipes × 1 seed; 2 are finished" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

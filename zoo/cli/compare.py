@@ -254,15 +254,18 @@ def _corruptions(options: dict[str, Any]) -> Corruptions | None:
 def _show(workspace: Workspace, question: Question | None, folder: Path, device: str, as_json: bool) -> None:
     """Print the plan that is there, or that would be made for the question, and write nothing."""
     from zoo.comparison import plan as plans
+    from zoo.comparison.execute import finished
     from zoo.comparison.proposal import propose
     from zoo.console.comparison import plan_table
 
+    done = 0
     if question is None or (folder / plans.PLAN).exists():
         plan = plans.read(folder)
+        done = finished(list(plans.cells(plan, folder, workspace.catalog)), folder / plan.question.store)
     else:
         with stdout_on_stderr(), working("working the plan out …"):
             plan = propose(question, workspace.registry, device=device, note=print_note).plan
-    print_json(plan) if as_json else print_result(plan_table(plan))
+    print_json(plan) if as_json else print_result(plan_table(plan, done))
 
 
 def _begin(workspace: Workspace, question: Question, folder: Path, device: str) -> None:

@@ -49,6 +49,11 @@ def execute(cells: Sequence[Cell], store: Path, *, catalog: Catalog, device: str
         todo = taken
 
 
+def finished(cells: Sequence[Cell], store: Path) -> int:
+    """Return how many runs of a plan are finished."""
+    return sum(Run(cell.folder(store)).summary is not None for cell in cells)
+
+
 def finish(
     cells: Sequence[Cell],
     store: Path,

@@ -161,8 +161,8 @@ def _closing(analysis: Row) -> RenderableType:
     return facts
 
 
-def plan_table(plan: Plan) -> RenderableType:
-    """Return what a plan will run, about how long that takes, and what it can show."""
+def plan_table(plan: Plan, done: int = 0) -> RenderableType:
+    """Return what a plan will run, about how long that takes, and what it can show; `done` runs of it are finished."""
     table = _named("recipe", "family", "parameters", "MACs", "time a run")
     table.columns[1].justify = "left"
     for each in plan.contestants:
@@ -176,7 +176,7 @@ def plan_table(plan: Plan) -> RenderableType:
             _range([each.macs for each in variants], compact),
             _range([each.seconds for each in variants], duration),
         )
-    return Group(table, Text(), _outlook(plan))
+    return Group(table, Text(), _outlook(plan, done))
 
 
 def _range(values: Sequence[float], shown: Callable[[float], str]) -> str:
@@ -184,7 +184,7 @@ def _range(values: Sequence[float], shown: Callable[[float], str]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
-def _outlook(plan: Plan) -> RenderableType:
+def _outlook(plan: Plan, done: int) -> RenderableType:
     """Return the number of runs, their time, and the smallest p that each declared pair can reach."""
     question, facts = plan.question, grid()
     runs = len(plan.contestants) * len(plan.values) * question.seeds
@@ -192,7 +192,8 @@ def _outlook(plan: Plan) -> RenderableType:
     if question.vary:
         values = _count(len(question.values), "value")
         factors.insert(1, f"{values} of {question.vary} ({', '.join(question.values)})")
-    facts.add_row("runs", f"{runs:,}: {' × '.join(factors)}")
+    finished = f"; {done:,} are finished" if done else ""
+    facts.add_row("runs", f"{runs:,}: {' × '.join(factors)}{finished}")
     once = sum(variant.seconds for variants in plan.variants.values() for variant in variants.values())
     if question.trials:
         facts.add_row("tuning", f"first, {_count(question.trials, 'trial')} a recipe: {_tuning_time(plan)}")

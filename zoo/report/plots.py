@@ -17,6 +17,7 @@ from zoo.report.figure import BAND, GRID, INK, PALE, PAPER, WIDTH, color, marker
 from zoo.report.numbers import compact
 
 Row = Mapping[str, Any]
+LEAST_SPAN = 1.5  # of costs, the largest over the smallest, in a plot that fits them closely
 ROW = 0.36  # inches of a row with its name above it
 _PLACES = ((7, 0), (-7, 0), (0, 8), (0, -8), (6, 7), (-6, 7), (6, -7), (-6, -7), (0, 16), (0, -16), (8, 15), (8, -15))
 
@@ -102,6 +103,9 @@ def pareto(name: str, title: str, recipes: Sequence[Row], cost: Callable[[Row], 
         ]
         axes.plot([x for x, _ in corners], [y for _, y in corners], color=PALE, linewidth=1, linestyle="--")
         axes.set(xlabel=title, ylabel="accuracy on test, %")
+        if (most := max(value for value, _ in priced)) < LEAST_SPAN * (least := min(value for value, _ in priced)):
+            middle = (least * most) ** 0.5  # costs that hardly differ stand close together
+            axes.set_xlim(middle / LEAST_SPAN, middle * LEAST_SPAN)
         _plain_logarithms(axes)
         figure.canvas.draw()
         _label(axes, [(value, 100 * row["accuracy"]["estimate"], row["name"]) for value, row in priced], _drawn(axes))
