@@ -46,13 +46,15 @@ def test_how_sure_the_figures_are_is_said() -> None:
         "ece_mass": 0.06,
         "aurc": 0.1,
         "intervals": {"accuracy": (0.4, 0.6), "loss": (0.2, 0.4)},
-        "calibrated": {"temperature": 1.5, "loss": 0.25, "ece": 0.01},
+        "calibrated": {"temperature": 1.5, "loss": 0.25, "ece": 0.01, "reason": None},
         "confusions": [{"class": "cat", "taken_for": "dog", "samples": 7}],
     }
     text = rendered(evaluation(result))
     assert "accuracy 0.4000 to 0.6000, loss 0.2000 to 0.4000" in text and "this one trained model" in text
     assert "AUROC 0.9000, average precision –" in text and "calibration error 0.0500" in text
     assert "1.50 fits validation: loss 0.2500, error 0.0100" in text and "cat for dog (7)" in text
+    none = {"temperature": None, "loss": None, "ece": None, "reason": "all 22 answers are right"}
+    assert "none fits validation: all 22 answers are right" in rendered(evaluation({**result, "calibrated": none}))
 
 
 def test_the_closing_table_has_both_splits_and_the_paths() -> None:

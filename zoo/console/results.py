@@ -114,12 +114,19 @@ def _trust(result: Mapping[str, Any]) -> RenderableType:
     errors = f"calibration error {number(result['ece'])} (bins of equal mass {number(result['ece_mass'])})"
     facts.add_row("probabilities", f"{errors}, Brier {number(result['brier'])}, AURC {number(result['aurc'])}")
     if after := result.get("calibrated"):
-        text = f"{number(after['temperature'], 2)} fits validation: loss {number(after['loss'])}, error {number(after['ece'])}"
-        facts.add_row("temperature", text)
+        facts.add_row("temperature", _temperature(after))
     if found := result["confusions"][:3]:
         pairs = (f"{row['class']} for {row['taken_for']} ({row['samples']})" for row in found)
         facts.add_row("mistaken most", ", ".join(pairs))
     return facts
+
+
+def _temperature(after: Mapping[str, Any]) -> str:
+    if after["temperature"] is None:
+        return f"none fits validation: {after['reason']}"
+    return (
+        f"{number(after['temperature'], 2)} fits validation: loss {number(after['loss'])}, error {number(after['ece'])}"
+    )
 
 
 def predictions(rows: Sequence[Mapping[str, Any]]) -> RenderableType:

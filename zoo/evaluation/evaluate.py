@@ -13,7 +13,7 @@ from zoo.data.ids import content_ids
 from zoo.data.loader import Loader
 from zoo.errors import DataError, UnknownNameError, ZooError
 from zoo.evaluation import tta as augmented
-from zoo.evaluation.calibration import fit_temperature
+from zoo.evaluation.calibration import Temperature, fit_temperature
 from zoo.evaluation.classifier import Classifier, load
 from zoo.evaluation.figures import describe
 from zoo.evaluation.predictions import Predictions, Saved, predict
@@ -39,7 +39,7 @@ def evaluate(
     progress: Callable[[Evaluating], None] | None = None,
 ) -> dict[str, Any]:
     """Return {run, split, samples} and all figures (see `zoo.evaluation.figures.describe`) of the best weights; the
-    temperature is that which fits the run's answers on validation.
+    temperature is that which fits the run's answers on validation, or null with the reason why none does.
 
     `data` names other data, a path or a data source; where that has one split only, `split` is "all" of it. With `tta` the
     answers are the mean probabilities over each image and so many augmented views of it (see `zoo.evaluation.tta`), and {tta}
@@ -78,7 +78,7 @@ def evaluate(
     }
 
 
-def _temperature(run: Run) -> float | None:
+def _temperature(run: Run) -> Temperature | None:
     """Return the temperature that fits the run's answers on validation, where they were kept."""
     path = run.predictions("validation")
     return fit_temperature(Saved.load(path).predictions) if path.exists() else None
