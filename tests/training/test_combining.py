@@ -179,7 +179,7 @@ def test_too_few_unfinished_or_repeated_runs_are_refused(runs: list[zoo.Run], tm
     (cut.path / "summary.json").unlink()
     with pytest.raises(RunError, match=r"cut is not finished: it is \w+\n  try: zoo train --resume cut"):
         combine([*runs, cut], catalog=zoo.catalog)
-    with pytest.raises(RunError, match="exists already"):
+    with pytest.raises(RunError, match=r"exists already\n.*\n  try: another --run DIR"):
         combine(runs, catalog=zoo.catalog, run=runs[0].path)
 
 

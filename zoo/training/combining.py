@@ -50,11 +50,11 @@ def combine(
     """
     recipes = _checked(runs, catalog)
     recipe = _recipe(runs, recipes, catalog, how)
-    new_directory(recipe.name, recipe.training.seed, run)
+    new_directory(recipe.name, recipe.training.seed, run, trained=False)
     x = _experiment(runs, recipe, device)
     try:
         _fill(x, runs)
-        made = Run(claim_directory(recipe.name, recipe.training.seed, run))
+        made = Run(claim_directory(recipe.name, recipe.training.seed, run, trained=False))
         with made.locked():
             summary = _write(made, x, runs, recipes, progress)
     finally:
