@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from scipy.special import log_softmax, logsumexp
 
 import zoo
+from zoo.cli.main import main
 from zoo.errors import RunError, UnknownNameError
 from zoo.training.combining import combine
 from zoo.training.run import list_runs
@@ -167,6 +169,19 @@ def test_runs_that_differ_are_refused_with_what_differs(
     with pytest.raises(RunError, match=f"the runs do not fit together: .*{what}"):
         combine([*runs, other], catalog=zoo.catalog, run=Path("all"))
     assert not Path("all").exists()
+
+
+def test_runs_of_other_sizes_are_answered_with_the_training_that_makes_them_fit(
+    runs: list[zoo.Run],
+) -> None:
+    name, *rest = NETWORKS["lstm"]
+    other = zoo.train(name, *rest, "data.image_size=12", "training.epochs=1", run="other")
+    with pytest.raises(RunError) as caught:
+        combine([runs[0], other], catalog=zoo.catalog)
+    command = f"zoo --registry {runs[0].path}/recipe.yaml train conv-net-momentum data.image_size=12"
+    assert caught.value.hint == command
+    assert main([*shlex.split(command)[1:], "training.epochs=1", "--run", "again"]) == 0
+    assert combine([zoo.Run(Path("again")), other], catalog=zoo.catalog)["status"] == "finished"
 
 
 def test_too_few_unfinished_or_repeated_runs_are_refused(runs: list[zoo.Run], tmp_path: Path) -> None:
