@@ -114,6 +114,20 @@ def test_evaluation_lists_the_classes_and_marks_missing_figures() -> None:
     assert ["eel", "0", "–", "–", "–"] in [line.split() for line in text.splitlines()]
 
 
+def test_evaluation_says_where_pixels_went_and_which_data_was_used() -> None:
+    result = {"split": "all", "samples": 2, "loss": 0.3, "accuracy": 0.5}
+    assert "all " in rendered(evaluation(result)) and "own data" not in rendered(evaluation(result))
+    text = rendered(evaluation({**result, "data": "photos/other", "arrangement": "permute-rows"}))
+    assert "all, pixels by permute-rows " in text and "of photos/other, not the run's own data" in text
+
+
+def test_an_ensemble_is_called_one() -> None:
+    figures = dict.fromkeys(("auroc", "average_precision", "brier", "ece", "ece_mass", "aurc"), 0.5)
+    ends = {"accuracy": (0.4, 0.6), "loss": (0.2, 0.4)}
+    result = {"split": "test", "samples": 2, **figures, "intervals": ends, "confusions": [], "members": 3}
+    assert "of this one ensemble of 3 networks" in rendered(evaluation(result), 120)
+
+
 def test_of_many_classes_the_worst_are_shown() -> None:
     classes = {f"c{i}": {"samples": 9, "precision": 0.5, "recall": 0.5, "f1": i / 100} for i in range(100)}
     text = rendered(evaluation({"split": "test", "samples": 900, "loss": 1.0, "accuracy": 0.5, "classes": classes}))

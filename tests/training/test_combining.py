@@ -65,7 +65,8 @@ def test_the_summary_has_the_ensembles_figures_and_those_of_each_member(runs: li
 def test_the_run_is_like_any_other(runs: list[zoo.Run], made: zoo.Run) -> None:
     """It is listed, evaluated and loaded, and repeats nothing but the answers that it was made with."""
     assert made.status == "finished" and made.name in [run.name for run in list_runs(made.path.parent)]
-    assert zoo.evaluate(made)["accuracy"] == (made.summary or {})["test"]["accuracy"]
+    figures = zoo.evaluate(made)
+    assert (figures["accuracy"], figures["members"]) == ((made.summary or {})["test"]["accuracy"], 2)
     assert zoo.resume(made.path).summary == made.summary
     classifier = zoo.load(made)
     image = np.random.default_rng(0).integers(0, 17, (1, 8, 8)).astype(np.uint8)

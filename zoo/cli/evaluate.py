@@ -21,7 +21,7 @@ tta_option = click.option(
     type=click.IntRange(0),
     default=0,
     metavar="N",
-    help="Average over N augmented views of each image as well.",
+    help="Average over each image and N augmented views of it.",
 )
 
 

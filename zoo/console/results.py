@@ -68,14 +68,23 @@ def evaluation(result: Mapping[str, Any]) -> RenderableType:
     table = plain_table("class", "samples", "precision", "recall", "F1")
     for name, row in rows[:CLASSES_SHOWN]:
         table.add_row(name, f"{row['samples']:,}", *(number(row[key]) for key in ("precision", "recall", "f1")))
-    views = f", {result['tta']} views" if result.get("tta") else ""
-    parts: list[RenderableType] = [_figures([(f"{result['split']}{views}", result)]), Text()]
+    parts: list[RenderableType] = [_figures(_rows(result)), Text()]
+    if "data" in result:
+        parts[1:1] = [Text(f"of {result['data']}, not the run's own data", "dim")]
     if "ece" in result:
         parts += [_trust(result), Text()]
     parts.append(table)
     if len(rows) > CLASSES_SHOWN:
         parts.append(Text(f"the {CLASSES_SHOWN} classes of lowest F1, of {len(rows):,}; --json has all", "dim"))
     return Group(*parts)
+
+
+def _rows(result: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the rows of an evaluation by their names; with views the figures without them come first."""
+    name = ", ".join([result["split"], *([f"pixels by {result['arrangement']}"] if result.get("arrangement") else [])])
+    if not result.get("tta"):
+        return [(name, result)]
+    return [(name, result["plain"]), (f"{name}, {result['tta']} views", result)]
 
 
 def corruptions(result: Mapping[str, Any]) -> RenderableType:
@@ -107,7 +116,9 @@ def _trust(result: Mapping[str, Any]) -> RenderableType:
     """Return how sure the figures are, and how far the probabilities can be believed."""
     facts, ends = grid(), result["intervals"]
     spans = (f"{name} {number(ends[name][0])} to {number(ends[name][1])}" for name in ("accuracy", "loss"))
-    facts.add_row("95 % intervals", f"{', '.join(spans)}: for other images, of this one trained model")
+    members = result.get("members")
+    whose = f"this one ensemble of {members} networks" if members else "this one trained model"
+    facts.add_row("95 % intervals", f"{', '.join(spans)}: for other images, of {whose}")
     facts.add_row(
         "ranking", f"AUROC {number(result['auroc'])}, average precision {number(result['average_precision'])}"
     )
