@@ -79,6 +79,16 @@ def evaluation(result: Mapping[str, Any]) -> RenderableType:
     return Group(*parts)
 
 
+def caution(result: Mapping[str, Any]) -> str | None:
+    """Return what speaks against the figures on other data: images that the run was trained on, or that this is unknown."""
+    seen = result.get("trained_on", 0)
+    if seen is None:
+        return "whether the run was trained on some of these images is unknown: its own data is not as it was"
+    if not seen:
+        return None
+    return f"warning: the run was trained on {seen:,} of these {result['samples']:,} images: new ones may be answered worse"
+
+
 def _rows(result: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
     """Return the rows of an evaluation by their names; with views the figures without them come first."""
     name = ", ".join([result["split"], *([f"pixels by {result['arrangement']}"] if result.get("arrangement") else [])])

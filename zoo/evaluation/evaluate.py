@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from zoo.augmentation import Arrangement
-from zoo.data.dataset import Dataset, prepare
-from zoo.data.ids import content_ids
+from zoo.data.dataset import Dataset, Split, prepare
+from zoo.data.ids import content_digests, content_ids, finished
 from zoo.data.loader import Loader
 from zoo.errors import DataError, UnknownNameError, ZooError
 from zoo.evaluation import tta as augmented
@@ -45,7 +45,8 @@ def evaluate(
     `data` names other data, a path or a data source; where that has one split only, `split` is "all" of it. With `tta` the
     answers are the mean probabilities over each image and so many augmented views of it (see `zoo.evaluation.tta`), and `plain`
     has the figures without views. With an `arrangement` (see `zoo.data.arrangement`) pixels change places in the test alone.
-    What was asked for, {data, tta, arrangement}, is in the result, and of an ensemble {members}, how many networks it has.
+    What was asked for, {data, tta, arrangement}, is in the result, and of an ensemble {members}, how many networks it has; with
+    other data {trained_on}, how many of its images the run was trained on, null where the run's own data cannot be looked at.
 
     Each use of test, and of other data, is written to the run's ledger. Raises UnknownNameError for a split that the data does
     not have, DataError for classes that the run does not know, and where the run's own data has changed; ZooError for views by
@@ -76,6 +77,7 @@ def evaluate(
         "split": split,
         "samples": len(predictions),
         **_asked(data, tta, arrangement),
+        **({} if data is None else {"trained_on": _seen(classifier, dataset.splits[source])}),
         **({"members": len(run.manifest["members"])} if "members" in run.manifest else {}),
         **({} if plain is None else {"plain": _plain(plain, dataset.classes)}),
         **describe(predictions, dataset.classes, _temperature(run)),
@@ -133,6 +135,20 @@ def own_data(classifier: Classifier, split: str) -> Dataset:
             hint=f"zoo eval {run.path} --data {getattr(recipe.source.params, 'path', '') or recipe.source.name}",
         )
     return dataset
+
+
+def trained_on(classifier: Classifier) -> set[str]:
+    """Return the digests of the images that the classifier's run was trained on; raises what `own_data` raises."""
+    return set(finished(content_digests(own_data(classifier, "train").splits["train"])))
+
+
+def _seen(classifier: Classifier, split: Split) -> int | None:
+    """Return how many images of other data the run was trained on, or None where its own data cannot be looked at."""
+    try:
+        taught = trained_on(classifier)
+    except DataError:
+        return None
+    return sum(digest in taught for digest in finished(content_digests(split)))
 
 
 def _check_split(dataset: Dataset, split: str) -> None:
