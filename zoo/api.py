@@ -148,7 +148,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Return the figures of a run's best weights on one split of its data, or of other data.
 
-    With `tta` the answers are means over each image and so many augmented views of it; with an `arrangement` pixels change
+    With `tta` the answers are means over each image and so many augmented views of it, and `plain` has the figures without; with an `arrangement` pixels change
     places in the test alone.
     """
     from zoo.evaluation import evaluate as evaluation

@@ -49,8 +49,9 @@ def _load(name: str, root: Path, split: str, download: bool) -> Any:
     try:
         return getattr(datasets, name)(root, download=download, **which)
     except (OSError, RuntimeError, ValueError) as error:
+        why = str(error).partition(" You can use download=True")[0]  # that is for who calls torchvision from Python
         raise DataError(
-            f"cannot read {name} in {root}: {error}",
+            f"cannot read {name} in {root}: {why.rstrip('.')}",
             possible="torchvision's own layout of files",
             hint="data.path=ROOT, or data.download=true",
         ) from error

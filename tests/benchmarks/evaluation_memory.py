@@ -44,6 +44,7 @@ def main() -> int:
 
 def peak(rows: int, classes: int) -> float:
     """Return the MiB that the figures of so many rows take at most."""
+    from zoo.evaluation.calibration import Temperature
     from zoo.evaluation.figures import describe
     from zoo.evaluation.predictions import Saved
 
@@ -60,7 +61,7 @@ def peak(rows: int, classes: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         save(Path(folder) / "test.npz", rows, classes)
         saved = Saved.load(Path(folder) / "test.npz")
-        figures = describe(saved.predictions, saved.classes, temperature=1.5)
+        figures = describe(saved.predictions, saved.classes, temperature=Temperature(1.5))
     done.set()
     watcher.join()
     assert sum(each["samples"] for each in figures["reliability"]) == rows

@@ -138,6 +138,19 @@ def test_more_processes_than_cuda_devices_are_refused_with_their_number() -> Non
         require_devices("cuda", count + 1)
 
 
+def test_more_processes_than_cores_are_told_in_one_note() -> None:
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("this system does not bind processes to cores")
+    one = {min(os.sched_getaffinity(0))}
+    command = [ZOO, *SMALL, "training.epochs=1", "--devices", "2"]
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, preexec_fn=lambda: os.sched_setaffinity(0, one)
+    )
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0
+    assert err.count("2 processes share 1 core of the CPU and wait for one another: one process is faster") == 1
+
+
 def test_the_processes_of_another_group_are_not_multiplied(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not processes.grouped(2)
     monkeypatch.setenv("WORLD_SIZE", "2")

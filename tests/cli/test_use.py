@@ -84,6 +84,33 @@ def test_eval_gives_the_figures_of_a_split(home: Path, capsys: pytest.CaptureFix
     assert err == "" or "\x1b" not in err
 
 
+def test_eval_warns_of_other_data_with_images_that_the_run_was_trained_on(
+    home: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    for index, split in enumerate(("test", "train", "train")):
+        for label in (0, 1):
+            (folder := tmp_path / f"class {label}").mkdir(exist_ok=True)
+            content = (home / f"photos/{split}/class {label}/0{index}.png").read_bytes()
+            (folder / f"{index}.png").write_bytes(content)
+    assert main(["eval", "latest", "--data", str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    assert err == "warning: the run was trained on 4 of these 6 images: new ones may be answered worse\n"
+    assert f"of {tmp_path}, not the run's own data" in out
+    assert document(capsys, "eval", "latest", "--data", "photos")["trained_on"] == 0
+
+
+def test_eval_says_where_it_cannot_tell_what_the_run_was_trained_on(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (home / "photos").rename(home / "moved")
+    try:
+        assert document(capsys, "eval", "latest", "--data", "moved")["trained_on"] is None
+        assert main(["eval", "latest", "--data", "moved"]) == 0
+        assert "is unknown: its own data is not as it was" in capsys.readouterr().err
+    finally:
+        (home / "moved").rename(home / "photos")
+
+
 def test_eval_of_an_unknown_split(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", "latest", "--split", "tset"]) == 2
     assert "did you mean 'test'?" in capsys.readouterr().err

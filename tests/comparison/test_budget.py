@@ -83,7 +83,8 @@ def test_what_cannot_be_met_is_refused_with_the_nearest_and_what_to_do() -> None
         match(recipe("row-lstm"), "parameters", 30, task=MNIST)
     # One unit: 4 (28 + 1 + 2) and 2 · 10.
     assert caught.value.possible == "144 parameters, +380.0%, with hidden 1"
-    assert caught.value.hint == "that budget, a tolerance of 3.8, or other settings of row-lstm"
+    assert caught.value.hint == "--budget parameters=144, or other settings of row-lstm"
+    assert match(recipe("row-lstm"), "parameters", 144, task=MNIST).deviation == 0.0
 
 
 def test_an_architecture_without_scales_is_refused() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from statistics import fmean
 
@@ -80,9 +81,19 @@ def test_the_targets_data_is_trained_on_in_place_of_the_recipes() -> None:
     assert elsewhere.data == "digits.npz"
 
 
-def test_data_that_is_not_there_is_asked_for() -> None:
-    with pytest.raises(DataError, match="zoo verify small --data PATH"):
-        verified('{value: 0.5, tolerance: 0.5, data: "{name: torchvision, dataset: MNIST}"}')
+def test_data_that_is_not_there_is_asked_for_or_fetched_by_a_command() -> None:
+    mnist = "{name: torchvision, dataset: MNIST}"
+    with pytest.raises(DataError, match="cannot read MNIST") as caught:
+        verified(f'{{value: 0.5, tolerance: 0.5, data: "{mnist}"}}')
+    where, first = caught.value.hint.split(", or to fetch it: ")
+    assert where == "zoo verify small --data PATH"
+    assert shlex.split(first) == ["zoo", "data", "show", "small", f"data={mnist}", "data.download=true"]
+    with pytest.raises(DataError) as caught:
+        verified('{value: 0.5, tolerance: 0.5, data: "{name: npz, path: none.npz}"}')
+    assert caught.value.hint == where
+    with pytest.raises(DataError) as caught:
+        verified("{value: 0.5, tolerance: 0.5}", data="torchvision")
+    assert caught.value.hint == where
 
 
 def test_a_run_that_fails_keeps_no_promise() -> None:

@@ -46,13 +46,15 @@ def test_how_sure_the_figures_are_is_said() -> None:
         "ece_mass": 0.06,
         "aurc": 0.1,
         "intervals": {"accuracy": (0.4, 0.6), "loss": (0.2, 0.4)},
-        "calibrated": {"temperature": 1.5, "loss": 0.25, "ece": 0.01},
+        "calibrated": {"temperature": 1.5, "loss": 0.25, "ece": 0.01, "reason": None},
         "confusions": [{"class": "cat", "taken_for": "dog", "samples": 7}],
     }
     text = rendered(evaluation(result))
     assert "accuracy 0.4000 to 0.6000, loss 0.2000 to 0.4000" in text and "this one trained model" in text
     assert "AUROC 0.9000, average precision –" in text and "calibration error 0.0500" in text
     assert "1.50 fits validation: loss 0.2500, error 0.0100" in text and "cat for dog (7)" in text
+    none = {"temperature": None, "loss": None, "ece": None, "reason": "all 22 answers are right"}
+    assert "none fits validation: all 22 answers are right" in rendered(evaluation({**result, "calibrated": none}))
 
 
 def test_the_closing_table_has_both_splits_and_the_paths() -> None:
@@ -110,6 +112,20 @@ def test_evaluation_lists_the_classes_and_marks_missing_figures() -> None:
     text = rendered(evaluation({"split": "test", "samples": 2, "loss": 0.3, "accuracy": 0.5, "classes": classes}))
     assert ["cat", "2", "1.0000", "0.5000", "0.6667"] in [line.split() for line in text.splitlines()]
     assert ["eel", "0", "–", "–", "–"] in [line.split() for line in text.splitlines()]
+
+
+def test_evaluation_says_where_pixels_went_and_which_data_was_used() -> None:
+    result = {"split": "all", "samples": 2, "loss": 0.3, "accuracy": 0.5}
+    assert "all " in rendered(evaluation(result)) and "own data" not in rendered(evaluation(result))
+    text = rendered(evaluation({**result, "data": "photos/other", "arrangement": "permute-rows"}))
+    assert "all, pixels by permute-rows " in text and "of photos/other, not the run's own data" in text
+
+
+def test_an_ensemble_is_called_one() -> None:
+    figures = dict.fromkeys(("auroc", "average_precision", "brier", "ece", "ece_mass", "aurc"), 0.5)
+    ends = {"accuracy": (0.4, 0.6), "loss": (0.2, 0.4)}
+    result = {"split": "test", "samples": 2, **figures, "intervals": ends, "confusions": [], "members": 3}
+    assert "of this one ensemble of 3 networks" in rendered(evaluation(result), 120)
 
 
 def test_of_many_classes_the_worst_are_shown() -> None:

@@ -101,3 +101,14 @@ def test_a_study_without_a_figure_has_pictures_too() -> None:
     empty = tuning(trials=(trial(0, None, "failed"),), best=None, importances={}, expected=(), registry=None)
     ElementTree.fromstring(history(empty))
     assert "best.yaml" not in printed(tuning_card(empty)) and "1 failed" in printed(tuning_card(empty))
+
+
+def test_shares_of_variance_by_few_trials_are_called_a_guess() -> None:
+    """Ten complete trials are enough; pruned and failed ones do not count."""
+    for complete, said in ((9, True), (10, False)):
+        trials = (*(trial(n, n / 10) for n in range(complete)), *(trial(20 + n, 0.1, "pruned") for n in range(3)))
+        study = tuning(trials=trials)
+        ElementTree.fromstring(importance(study))
+        for text in (printed(tuning_card(study)), importance(study)):
+            assert ("a guess, from 9 complete trials only" in text) is said
+    assert tuning(trials=TRIALS[:2], importances={}).caution is None

@@ -25,6 +25,28 @@ def test_digits_keep_their_split_whatever_the_settings(dataset: Prepare) -> None
     assert (first.channels, first.size, first.notes) == (1, (8, 8), ("images of 8×8 px, their own size",))
 
 
+def test_settings_of_the_splits_that_change_nothing_are_said_once_each(dataset: Prepare, photos: Path) -> None:
+    settings = DataSettings(split_seed=7, validation_fraction=0.3, test_fraction=0.2)
+    assert dataset("digits", settings).notes[1:] == (
+        "data.split_seed 7 changes no split: digits has a validation split of its own, and nothing is cut",
+        "data.validation_fraction 0.3 changes nothing: digits has a validation split of its own",
+        "data.test_fraction 0.2 changes nothing: digits has a test split of its own",
+    )
+    assert not any(
+        "split_seed 7" in note for note in dataset("digits", DataSettings(split_seed=7, train_size=50)).notes
+    )
+    shutil.rmtree(photos / "test")
+    assert dataset("folder", DataSettings(test_fraction=0.2), path=str(photos)).notes[1] == (
+        "data.test_fraction 0.2 changes nothing: folder has a validation split of its own,"
+        " and test is cut from a single split only"
+    )
+
+
+def test_settings_that_cut_are_not_among_them(dataset: Prepare, train_only: Path) -> None:
+    settings = DataSettings(split_seed=7, validation_fraction=0.3, test_fraction=0.2)
+    assert not any("changes" in note for note in dataset("folder", settings, path=str(train_only)).notes)
+
+
 def test_validation_is_cut_from_train_and_never_from_test(dataset: Prepare, photos: Path) -> None:
     shutil.rmtree(photos / "validation")
     data = dataset("folder", DataSettings(validation_fraction=0.25), path=str(photos))

@@ -10,7 +10,6 @@ from zoo.evaluation.calibration import (
     equal_mass,
     equal_width,
     fit_temperature,
-    negative_log_likelihood,
 )
 from zoo.evaluation.predictions import Predictions
 from zoo.evaluation.ranking import Confidences
@@ -63,12 +62,34 @@ def test_the_temperature_undoes_a_scale_of_the_logits() -> None:
     labels = (logits + rng.gumbel(size=logits.shape)).argmax(1)
     once = fit_temperature(Predictions("validation", np.arange(20_000), labels, logits.astype(np.float32)))
     thrice = fit_temperature(Predictions("validation", np.arange(20_000), labels, (3 * logits).astype(np.float32)))
-    assert once == pytest.approx(1, abs=0.03)
-    assert thrice == pytest.approx(3 * once, rel=1e-4)
+    assert once.value == pytest.approx(1, abs=0.03)
+    assert thrice.value == pytest.approx(3 * (once.value or 0), rel=1e-6)
 
 
-def test_the_temperature_of_answers_that_are_all_right_is_finite() -> None:
+def test_the_temperature_of_two_answers_by_hand() -> None:
+    """Of answers sure by a = 1 of two classes, three of four right: sigmoid(1 / T) = 3 / 4, so T = 1 / ln 3."""
+    logits = np.tile(np.array([[1.0, 0.0]], np.float32), (4, 1))
+    found = fit_temperature(Predictions("validation", np.arange(4), np.array([0, 0, 0, 1]), logits))
+    assert found.value == pytest.approx(1 / math.log(3), abs=1e-9) and found.reason is None
+
+
+@pytest.mark.parametrize("scale", [1, 100])
+def test_answers_that_are_all_right_fit_no_temperature(scale: float) -> None:
     rows = table([0.9, 0.8], [True, True])
-    temperature = fit_temperature(rows)
-    assert math.exp(-6) <= temperature < 0.1
-    assert negative_log_likelihood(rows, temperature) < negative_log_likelihood(rows)
+    found = fit_temperature(Predictions("validation", rows.samples, rows.labels, rows.logits * np.float32(scale)))
+    assert (
+        found.value is None
+        and found.reason == "all 2 answers are right, and the colder the lower the loss, down to 0.0025"
+    )
+
+
+def test_answers_that_are_no_better_than_guesses_fit_no_temperature() -> None:
+    found = fit_temperature(table([0.9, 0.8], [False, False]))
+    assert found.value is None and str(found.reason).startswith("the hotter the lower the loss, up to 403")
+
+
+def test_a_temperature_below_the_range_is_none() -> None:
+    """As by hand above, of logits of 1 / 1,000: T = 0.00091."""
+    logits = np.tile(np.array([[0.001, 0.0]], np.float32), (4, 1))
+    found = fit_temperature(Predictions("validation", np.arange(4), np.array([0, 0, 0, 1]), logits))
+    assert found.value is None and found.reason == "the colder the lower the loss, down to 0.0025"

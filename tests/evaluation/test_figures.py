@@ -7,6 +7,7 @@ import pytest
 from sklearn import metrics as reference
 
 from zoo.errors import DataError
+from zoo.evaluation.calibration import Temperature
 from zoo.evaluation.figures import describe
 from zoo.evaluation.metrics import log_softmax
 from zoo.evaluation.predictions import Predictions
@@ -20,7 +21,7 @@ def rows(n: int = 300) -> Predictions:
 
 def test_all_figures_are_json_and_agree_with_scikit_learn() -> None:
     table = rows()
-    figures = json.loads(json.dumps(describe(table, ("a", "b", "c"), temperature=2.0)))
+    figures = json.loads(json.dumps(describe(table, ("a", "b", "c"), temperature=Temperature(2.0))))
     probabilities = np.exp(log_softmax(table.logits))
     assert figures["auroc"] == pytest.approx(
         reference.roc_auc_score(table.labels, probabilities, multi_class="ovr"), abs=1e-12
@@ -54,3 +55,13 @@ def test_logits_that_are_not_finite_are_refused() -> None:
     table.logits[7, 1] = np.inf
     with pytest.raises(DataError, match="not finite"):
         describe(table, ("a", "b", "c"))
+
+
+def test_without_a_temperature_that_fits_the_reason_stands_in_its_place() -> None:
+    figures = describe(rows(), ("a", "b", "c"), Temperature(None, "all 22 answers are right"))
+    assert figures["calibrated"] == {
+        "temperature": None,
+        "loss": None,
+        "ece": None,
+        "reason": "all 22 answers are right",
+    }

@@ -120,5 +120,8 @@ def test_the_command_line_takes_views(run: zoo.Run, tmp_path: Path, capsys: pyte
     )
     assert single[0]["probability"] != mean[0]["probability"]
     assert main(["eval", str(run.path), "--split", "validation", "--tta", "3"]) == 0
-    assert "validation, 3 views" in capsys.readouterr().out
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()[1:3]]
+    assert rows[0][:3] == ["validation", "360", f"{plain['loss']:.4f}"]
+    assert rows[1][:5] == ["validation,", "3", "views", "360", f"{averaged['loss']:.4f}"]
+    assert averaged["plain"] == {name: plain[name] for name in averaged["plain"]} and "plain" not in plain
     assert main(["eval", str(run.path), "--tta", "-1"]) == 2

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from scipy.special import log_softmax, logsumexp
 
 import zoo
+from zoo.cli.main import main
 from zoo.errors import RunError, UnknownNameError
 from zoo.training.combining import combine
 from zoo.training.run import list_runs
@@ -63,7 +65,8 @@ def test_the_summary_has_the_ensembles_figures_and_those_of_each_member(runs: li
 def test_the_run_is_like_any_other(runs: list[zoo.Run], made: zoo.Run) -> None:
     """It is listed, evaluated and loaded, and repeats nothing but the answers that it was made with."""
     assert made.status == "finished" and made.name in [run.name for run in list_runs(made.path.parent)]
-    assert zoo.evaluate(made)["accuracy"] == (made.summary or {})["test"]["accuracy"]
+    figures = zoo.evaluate(made)
+    assert (figures["accuracy"], figures["members"]) == ((made.summary or {})["test"]["accuracy"], 2)
     assert zoo.resume(made.path).summary == made.summary
     classifier = zoo.load(made)
     image = np.random.default_rng(0).integers(0, 17, (1, 8, 8)).astype(np.uint8)
@@ -169,6 +172,19 @@ def test_runs_that_differ_are_refused_with_what_differs(
     assert not Path("all").exists()
 
 
+def test_runs_of_other_sizes_are_answered_with_the_training_that_makes_them_fit(
+    runs: list[zoo.Run],
+) -> None:
+    name, *rest = NETWORKS["lstm"]
+    other = zoo.train(name, *rest, "data.image_size=12", "training.epochs=1", run="other")
+    with pytest.raises(RunError) as caught:
+        combine([runs[0], other], catalog=zoo.catalog)
+    command = f"zoo --registry {runs[0].path}/recipe.yaml train conv-net-momentum data.image_size=12"
+    assert caught.value.hint == command
+    assert main([*shlex.split(command)[1:], "training.epochs=1", "--run", "again"]) == 0
+    assert combine([zoo.Run(Path("again")), other], catalog=zoo.catalog)["status"] == "finished"
+
+
 def test_too_few_unfinished_or_repeated_runs_are_refused(runs: list[zoo.Run], tmp_path: Path) -> None:
     with pytest.raises(RunError, match="two runs or more, got 1 instead"):
         combine(runs[:1], catalog=zoo.catalog)
@@ -179,7 +195,7 @@ def test_too_few_unfinished_or_repeated_runs_are_refused(runs: list[zoo.Run], tm
     (cut.path / "summary.json").unlink()
     with pytest.raises(RunError, match=r"cut is not finished: it is \w+\n  try: zoo train --resume cut"):
         combine([*runs, cut], catalog=zoo.catalog)
-    with pytest.raises(RunError, match="exists already"):
+    with pytest.raises(RunError, match=r"exists already\n.*\n  try: another --run DIR"):
         combine(runs, catalog=zoo.catalog, run=runs[0].path)
 
 

@@ -3,9 +3,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from zoo.data.streaming import cores
 from zoo.errors import DeviceError
 from zoo.recipe import Training
-from zoo.training.device import choose_device, choose_precision, repeatable
+from zoo.training.device import choose_device, choose_precision, crowded, repeatable
 
 
 def test_auto_is_the_best_device_here() -> None:
@@ -47,3 +48,8 @@ def test_a_recipe_that_gives_up_determinism_says_so() -> None:
     with repeatable(Training(deterministic=False), threads=1) as inexact:
         assert not torch.are_deterministic_algorithms_enabled()
     assert inexact.reasons == ["training.deterministic is false"]
+
+
+def test_more_processes_than_cores_are_named() -> None:
+    assert crowded("cpu", cores()) is None
+    assert str(crowded("cpu", cores() + 1)).startswith(f"{cores() + 1} processes share {cores()} core")

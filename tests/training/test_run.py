@@ -28,6 +28,8 @@ def test_a_directory_in_use_is_refused_with_the_way_on(tmp_path: Path) -> None:
     run = make(tmp_path, "old", "2026-01-01")
     with pytest.raises(RunError, match=rf"exists already\n.*\n  try: --resume {run.path}"):
         new_directory("r", 0, run.path)
+    with pytest.raises(RunError, match=r"exists already\n.*\n  try: another --run DIR"):
+        new_directory("r", 0, run.path, trained=False)
     (tmp_path / "empty").mkdir()
     assert new_directory("r", 0, tmp_path / "empty") == tmp_path / "empty"
 

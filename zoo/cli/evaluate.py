@@ -12,7 +12,7 @@ from zoo.augmentation import Arrangement
 from zoo.cli.command import Command
 from zoo.cli.completion import complete_run
 from zoo.cli.workspace import Workspace
-from zoo.console.output import print_json, print_result, stderr, working
+from zoo.console.output import print_json, print_note, print_result, stderr, working
 from zoo.errors import ZooError
 from zoo.guard import stdout_on_stderr
 
@@ -21,7 +21,7 @@ tta_option = click.option(
     type=click.IntRange(0),
     default=0,
     metavar="N",
-    help="Average over N augmented views of each image as well.",
+    help="Average over each image and N augmented views of it.",
 )
 
 
@@ -93,6 +93,8 @@ def evaluate(
             else:
                 engine = partial(evaluate_split, data=data, tta=tta, arrangement=arrangement)
             result = engine(find_run(run), catalog=workspace.catalog, split=split, device=device, progress=report.see)
+    if (caution := results.caution(result)) is not None:
+        print_note(caution)
     if as_json:
         print_json(result)
     else:

@@ -95,9 +95,12 @@ def train(
 
 def _launch(workspace: Workspace, device: str, devices: int) -> int:
     with working("starting the processes …"):
-        from zoo.training.device import require_devices
+        from zoo.training.device import crowded, require_devices
 
         require_devices(device, devices)
+        note = crowded(device, devices)
+    if note is not None:
+        print_note(note)
     return launch(workspace.arguments, devices)
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 @click.option(
     "--seeds", type=click.IntRange(1), metavar="N", help="Train seeds 0 … N-1 instead of the target's number."
 )
-@click.option("--data", metavar="PATH|SOURCE", help="The target's data at this place.")
+@click.option("--data", metavar="PATH|SOURCE", help="The target's data at this place, a folder or a file.")
 @device_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 @click.pass_obj

@@ -251,10 +251,9 @@ def _unreachable(search: _Search, tolerance: float) -> ZooError:
     found = search.size(nearest)
     settings = ", ".join(f"{name} {value:g}" for name, value in search.changed(nearest).items()) or "no change"
     noun = {"parameters": "parameters", "macs": "multiply-accumulates"}[search.budget]
-    off = abs(search.deviation(nearest))
     names = ", ".join(scale.name for scale in search.scales)
     return ZooError(
         f"{search.recipe.name} cannot have {search.value:,.0f} {noun} within {tolerance:.1%} by its {names}",
         possible=f"{found:,} {noun}, {search.deviation(nearest):+.1%}, with {settings}",
-        hint=f"that budget, a tolerance of {math.ceil(off * 1000) / 1000:g}, or other settings of {search.recipe.architecture.name}",
+        hint=f"--budget {search.budget}={found}, or other settings of {search.recipe.architecture.name}",
     )

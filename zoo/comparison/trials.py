@@ -13,6 +13,7 @@ from typing import Any, Literal
 from zoo.recipe import Recipe
 from zoo.training.progress import improves
 
+FEW = 10  # complete trials, below which shares of variance are a guess
 State = Literal["complete", "pruned", "failed", "running"]
 
 
@@ -60,6 +61,12 @@ class Tuning:
     def finished(self) -> tuple[Trial, ...]:
         """The trials that ended: complete, pruned or failed."""
         return tuple(trial for trial in self.trials if trial.state != "running")
+
+    @property
+    def caution(self) -> str | None:
+        """What is to be said of importances by few complete trials."""
+        complete = sum(trial.state == "complete" for trial in self.trials)
+        return f"a guess, from {complete} complete trials only" if self.importances and complete < FEW else None
 
 
 def best_trial(trials: Sequence[Trial], metric: str) -> Trial | None:

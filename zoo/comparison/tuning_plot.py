@@ -34,8 +34,8 @@ def history(tuning: Tuning) -> str:
 
 
 def importance(tuning: Tuning) -> str:
-    """Return a bar for each parameter: its share of the variance of the figure."""
-    height = _TOP + _ROW * max(1, len(tuning.importances)) + 20
+    """Return a bar for each parameter: its share of the variance of the figure, and that it is a guess where trials are few."""
+    height = _TOP + _ROW * (max(1, len(tuning.importances)) + (tuning.caution is not None)) + 20
     parts = [opening(height), words(20, 26, f"{tuning.recipe}: share of the variance of {tuning.metric}", size=16)]
     for row, (name, share) in enumerate(tuning.importances.items()):
         y = _TOP + _ROW * row
@@ -43,6 +43,8 @@ def importance(tuning: Tuning) -> str:
         parts.append(words(_NAMES - 10, y + 13.5, name, anchor="end"))
         parts.append(f'<rect x="{_NAMES}" y="{y}" width="{length:.1f}" height="{_BAR}" fill="{CURVE}"/>')
         parts.append(words(_NAMES + length + 8, y + 13.5, f"{share:.2f}"))
+    if tuning.caution is not None:
+        parts.append(words(20, height - 24, tuning.caution, colour=SECOND))
     if not tuning.importances:
         parts.append(words(20, _TOP + 14, "two complete trials of different figures are needed", colour=SECOND))
     return "\n".join([*parts, "</svg>"]) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,8 +72,9 @@ def verify(
         cells = _cells(name, registry, target, seeds, data)
         done = finish(cells, store, catalog=registry.catalog, device=device, progress=progress)
     except DataError as error:
-        where = f"zoo verify {name} --data PATH" if data is None else ""
-        raise DataError(error.problem, possible=error.possible, hint=where or error.hint) from error
+        if data is not None and not error.hint.startswith("data."):  # no setting can be typed after `zoo verify`
+            raise
+        raise DataError(error.problem, possible=error.possible, hint=_place(name, registry, target)) from error
     trained = tuple(_trained(each, target.metric) for each in done)
     figures = [each.figure for each in trained if each.figure is not None]
     mean = fmean(figures) if len(figures) == len(trained) else None
@@ -88,6 +90,15 @@ def verify(
         mean=mean,
         passed=mean is not None and abs(mean - target.value) <= target.tolerance + ROUNDING,
     )
+
+
+def _place(name: str, registry: Registry, target: Target) -> str:
+    """Return how to say where the target's data is and, if its source can fetch it, the command that does."""
+    where, settings = f"zoo verify {name} --data PATH", [] if target.data is None else [f"data={target.data}"]
+    if not hasattr(registry.resolve(name, settings).source.params, "download"):
+        return where
+    fetch = shlex.join(["zoo", "data", "show", name, *settings, "data.download=true"])
+    return f"{where}, or to fetch it: {fetch}"
 
 
 def _target(name: str, registry: Registry) -> Target:

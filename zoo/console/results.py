@@ -68,14 +68,33 @@ def evaluation(result: Mapping[str, Any]) -> RenderableType:
     table = plain_table("class", "samples", "precision", "recall", "F1")
     for name, row in rows[:CLASSES_SHOWN]:
         table.add_row(name, f"{row['samples']:,}", *(number(row[key]) for key in ("precision", "recall", "f1")))
-    views = f", {result['tta']} views" if result.get("tta") else ""
-    parts: list[RenderableType] = [_figures([(f"{result['split']}{views}", result)]), Text()]
+    parts: list[RenderableType] = [_figures(_rows(result)), Text()]
+    if "data" in result:
+        parts[1:1] = [Text(f"of {result['data']}, not the run's own data", "dim")]
     if "ece" in result:
         parts += [_trust(result), Text()]
     parts.append(table)
     if len(rows) > CLASSES_SHOWN:
         parts.append(Text(f"the {CLASSES_SHOWN} classes of lowest F1, of {len(rows):,}; --json has all", "dim"))
     return Group(*parts)
+
+
+def caution(result: Mapping[str, Any]) -> str | None:
+    """Return what speaks against the figures on other data: images that the run was trained on, or that this is unknown."""
+    seen = result.get("trained_on", 0)
+    if seen is None:
+        return "whether the run was trained on some of these images is unknown: its own data is not as it was"
+    if not seen:
+        return None
+    return f"warning: the run was trained on {seen:,} of these {result['samples']:,} images: new ones may be answered worse"
+
+
+def _rows(result: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """Return the rows of an evaluation by their names; with views the figures without them come first."""
+    name = ", ".join([result["split"], *([f"pixels by {result['arrangement']}"] if result.get("arrangement") else [])])
+    if not result.get("tta"):
+        return [(name, result)]
+    return [(name, result["plain"]), (f"{name}, {result['tta']} views", result)]
 
 
 def corruptions(result: Mapping[str, Any]) -> RenderableType:
@@ -107,19 +126,28 @@ def _trust(result: Mapping[str, Any]) -> RenderableType:
     """Return how sure the figures are, and how far the probabilities can be believed."""
     facts, ends = grid(), result["intervals"]
     spans = (f"{name} {number(ends[name][0])} to {number(ends[name][1])}" for name in ("accuracy", "loss"))
-    facts.add_row("95 % intervals", f"{', '.join(spans)}: for other images, of this one trained model")
+    members = result.get("members")
+    whose = f"this one ensemble of {members} networks" if members else "this one trained model"
+    facts.add_row("95 % intervals", f"{', '.join(spans)}: for other images, of {whose}")
     facts.add_row(
         "ranking", f"AUROC {number(result['auroc'])}, average precision {number(result['average_precision'])}"
     )
     errors = f"calibration error {number(result['ece'])} (bins of equal mass {number(result['ece_mass'])})"
     facts.add_row("probabilities", f"{errors}, Brier {number(result['brier'])}, AURC {number(result['aurc'])}")
     if after := result.get("calibrated"):
-        text = f"{number(after['temperature'], 2)} fits validation: loss {number(after['loss'])}, error {number(after['ece'])}"
-        facts.add_row("temperature", text)
+        facts.add_row("temperature", _temperature(after))
     if found := result["confusions"][:3]:
         pairs = (f"{row['class']} for {row['taken_for']} ({row['samples']})" for row in found)
         facts.add_row("mistaken most", ", ".join(pairs))
     return facts
+
+
+def _temperature(after: Mapping[str, Any]) -> str:
+    if after["temperature"] is None:
+        return f"none fits validation: {after['reason']}"
+    return (
+        f"{number(after['temperature'], 2)} fits validation: loss {number(after['loss'])}, error {number(after['ece'])}"
+    )
 
 
 def predictions(rows: Sequence[Mapping[str, Any]]) -> RenderableType:

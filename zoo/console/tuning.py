@@ -90,6 +90,8 @@ def _importances(tuning: Tuning) -> Iterator[RenderableType]:
     for name, share in tuning.importances.items():
         table.add_row(name, f"{share:.2f}")
     yield table
+    if tuning.caution is not None:
+        yield Text(tuning.caution, "dim")
     yield Text()
 
 

@@ -118,6 +118,7 @@ def prepare(
     names, parts = partition.choose_classes(data, settings.classes, classes)
     notes: list[str] = []
     if cut and "train" in parts:
+        notes += partition.idle(parts, settings, source.name)
         parts = partition.cut(parts, settings, notes)
     partition.check(names, parts, known=classes is not None)
     images = _uniform(data)

@@ -68,6 +68,25 @@ def cut(parts: Parts, settings: DataSettings, notes: list[str]) -> Parts:
     return {name: parts[name] for name in ("train", "validation", "test") if name in parts}
 
 
+def idle(parts: Parts, settings: DataSettings, source: str) -> list[str]:
+    """Return in words which settings of the splits differ from their defaults and change nothing for a source with these parts."""
+    own = {name: f"{source} has a {name} split of its own" for name in ("validation", "test") if name in parts}
+    reasons: dict[str, str] = {}
+    if own:
+        reasons["test_fraction"] = own.get("test") or f"{own['validation']}, and test is cut from a single split only"
+    if "validation" in own:
+        reasons["validation_fraction"] = own["validation"]
+        if settings.train_size is None:
+            reasons["split_seed"] = f"{own['validation']}, and nothing is cut"
+    default = DataSettings()
+    given = ((name, getattr(settings, name)) for name in DataSettings.__struct_fields__ if name in reasons)
+    return [
+        f"data.{name} {value} changes {'no split' if name == 'split_seed' else 'nothing'}: {reasons[name]}"
+        for name, value in given
+        if value != getattr(default, name)
+    ]
+
+
 def _cut_off(parts: Parts, name: str, fraction: float, settings: DataSettings, notes: list[str]) -> None:
     samples, labels = parts["train"]
     mask = splits.cut(labels, samples, fraction, seed=settings.split_seed, name=name)

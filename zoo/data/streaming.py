@@ -34,12 +34,16 @@ CHUNK = 64
 LISTED = 10
 
 
+def cores() -> int:
+    """Return how many processors of this machine the process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def count_workers(workers: Workers, files: int) -> int:
     """Return how many processes decode: as asked, or one per core up to 8, and none for a few files."""
     if workers != "auto":
         return workers
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 0 if files <= FEW else min(cores, 8)
+    return 0 if files <= FEW else min(cores(), 8)
 
 
 class Stream:

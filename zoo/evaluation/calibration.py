@@ -29,6 +29,14 @@ class Bin:
     accuracy: float
 
 
+@dataclass(frozen=True, slots=True)
+class Temperature:
+    """The temperature that fits a model's answers, or None and in words the reason why none does."""
+
+    value: float | None
+    reason: str | None = None
+
+
 def equal_width(confidences: Confidences, bins: int = BINS) -> list[Bin]:
     """Return the bins (k / bins, (k + 1) / bins] that hold samples: the reliability diagram.
 
@@ -76,15 +84,27 @@ def negative_log_likelihood(predictions: Predictions, temperature: float = 1.0) 
     return total / len(predictions)
 
 
-def fit_temperature(validation: Predictions) -> float:
+def fit_temperature(validation: Predictions) -> Temperature:
     """Return the temperature that gives the lowest negative log-likelihood on validation (Guo et al., ICML 2017).
 
-    It is sought between e⁻⁶ and e⁶: where every answer is right the loss has no minimum, and falls towards 0.
+    The loss is convex in 1 / T, so that its slope at both ends tells whether there is a lowest one between e⁻⁶ and e⁶. Without
+    one there is no temperature: where every answer is right the loss falls on towards 0, and where the right classes
+    have no more than the mean logit it falls on towards infinity.
     """
-    found = optimize.minimize_scalar(
-        lambda log: negative_log_likelihood(validation, math.exp(log)),
-        bounds=_LOG_TEMPERATURES,
-        method="bounded",
-        options={"xatol": 1e-6},
-    )
-    return math.exp(float(found.x))
+    coldest, hottest = _LOG_TEMPERATURES
+    if _slope(validation, coldest) <= 0:
+        right = all((logits.argmax(1) == labels).all() for labels, logits in validation.blocks())
+        colder = f"the colder the lower the loss, down to {math.exp(coldest):.2g}"
+        return Temperature(None, f"all {len(validation):,} answers are right, and {colder}" if right else colder)
+    if _slope(validation, hottest) >= 0:
+        return Temperature(None, f"the hotter the lower the loss, up to {math.exp(hottest):.0f}, as with guesses")
+    return Temperature(math.exp(optimize.brentq(lambda log: _slope(validation, log), coldest, hottest)))
+
+
+def _slope(predictions: Predictions, log_temperature: float) -> float:
+    """Return the derivative of the summed loss by 1 / T: by how much the expected logit is above the right class's."""
+    total = 0.0
+    for labels, logits in predictions.blocks():
+        above = logits - logits[np.arange(len(labels)), labels][:, None]
+        total += float((np.exp(log_softmax(logits / math.exp(log_temperature))) * above).sum())
+    return total

@@ -8,14 +8,15 @@ from typing import Any, TypeVar
 import msgspec
 
 from zoo.augmentation import Arrangement
-from zoo.data.dataset import Dataset, prepare
-from zoo.data.ids import content_ids
+from zoo.data.dataset import Dataset, Split, prepare
+from zoo.data.ids import content_digests, content_ids, finished
 from zoo.data.loader import Loader
 from zoo.errors import DataError, UnknownNameError, ZooError
 from zoo.evaluation import tta as augmented
-from zoo.evaluation.calibration import fit_temperature
+from zoo.evaluation.calibration import Temperature, fit_temperature
 from zoo.evaluation.classifier import Classifier, load
 from zoo.evaluation.figures import describe
+from zoo.evaluation.metrics import summarize
 from zoo.evaluation.predictions import Predictions, Saved, predict
 from zoo.plugins import Catalog
 from zoo.recipe import Normalization, Recipe
@@ -39,11 +40,13 @@ def evaluate(
     progress: Callable[[Evaluating], None] | None = None,
 ) -> dict[str, Any]:
     """Return {run, split, samples} and all figures (see `zoo.evaluation.figures.describe`) of the best weights; the
-    temperature is that which fits the run's answers on validation.
+    temperature is that which fits the run's answers on validation, or null with the reason why none does.
 
     `data` names other data, a path or a data source; where that has one split only, `split` is "all" of it. With `tta` the
-    answers are the mean probabilities over each image and so many augmented views of it (see `zoo.evaluation.tta`), and {tta}
-    is in the result. With an `arrangement` (see `zoo.data.arrangement`) pixels change places in the test alone.
+    answers are the mean probabilities over each image and so many augmented views of it (see `zoo.evaluation.tta`), and `plain`
+    has the figures without views. With an `arrangement` (see `zoo.data.arrangement`) pixels change places in the test alone.
+    What was asked for, {data, tta, arrangement}, is in the result, and of an ensemble {members}, how many networks it has; with
+    other data {trained_on}, how many of its images the run was trained on, null where the run's own data cannot be looked at.
 
     Each use of test, and of other data, is written to the run's ledger. Raises UnknownNameError for a split that the data does
     not have, DataError for classes that the run does not know, and where the run's own data has changed; ZooError for views by
@@ -63,6 +66,7 @@ def evaluate(
         _check_split(dataset, source)
     if split == "test" or data is not None:  # before it is read, so that no use goes unrecorded
         run.record_access(split, _command(data, tta, arrangement), len(dataset.splits[source]))
+    plain = drive(_predict(classifier, recipe, dataset, source, 0), progress) if tta else None
     predictions = drive(_predict(classifier, recipe, dataset, source, tta), progress)
     if data is None:
         path = run.predictions(_name(split, tta, arrangement))
@@ -72,13 +76,20 @@ def evaluate(
         "run": str(run.path),
         "split": split,
         "samples": len(predictions),
-        **({"tta": tta} if tta else {}),
-        **({"arrangement": arrangement} if arrangement else {}),
+        **_asked(data, tta, arrangement),
+        **({} if data is None else {"trained_on": _seen(classifier, dataset.splits[source])}),
+        **({"members": len(run.manifest["members"])} if "members" in run.manifest else {}),
+        **({} if plain is None else {"plain": _plain(plain, dataset.classes)}),
         **describe(predictions, dataset.classes, _temperature(run)),
     }
 
 
-def _temperature(run: Run) -> float | None:
+def _plain(predictions: Predictions, classes: tuple[str, ...]) -> dict[str, Any]:
+    figures = summarize(predictions, classes)
+    return {"samples": len(predictions), **{name: value for name, value in figures.items() if name != "classes"}}
+
+
+def _temperature(run: Run) -> Temperature | None:
     """Return the temperature that fits the run's answers on validation, where they were kept."""
     path = run.predictions("validation")
     return fit_temperature(Saved.load(path).predictions) if path.exists() else None
@@ -101,8 +112,12 @@ def _rearrange(classifier: Classifier, arrangement: Arrangement | None) -> None:
 
 
 def _command(data: str | None, tta: int, arrangement: str | None) -> str:
+    return " ".join(["zoo eval", *(f"--{name} {value}" for name, value in _asked(data, tta, arrangement).items())])
+
+
+def _asked(data: str | None, tta: int, arrangement: str | None) -> dict[str, Any]:
     options = {"data": data, "tta": tta, "arrangement": arrangement}
-    return " ".join(["zoo eval", *(f"--{name} {value}" for name, value in options.items() if value)])
+    return {name: value for name, value in options.items() if value}
 
 
 def own_data(classifier: Classifier, split: str) -> Dataset:
@@ -120,6 +135,20 @@ def own_data(classifier: Classifier, split: str) -> Dataset:
             hint=f"zoo eval {run.path} --data {getattr(recipe.source.params, 'path', '') or recipe.source.name}",
         )
     return dataset
+
+
+def trained_on(classifier: Classifier) -> set[str]:
+    """Return the digests of the images that the classifier's run was trained on; raises what `own_data` raises."""
+    return set(finished(content_digests(own_data(classifier, "train").splits["train"])))
+
+
+def _seen(classifier: Classifier, split: Split) -> int | None:
+    """Return how many images of other data the run was trained on, or None where its own data cannot be looked at."""
+    try:
+        taught = trained_on(classifier)
+    except DataError:
+        return None
+    return sum(digest in taught for digest in finished(content_digests(split)))
 
 
 def _check_split(dataset: Dataset, split: str) -> None:

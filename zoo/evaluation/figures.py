@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from zoo.evaluation.calibration import calibration_error, equal_mass, equal_width, negative_log_likelihood
+from zoo.evaluation.calibration import (
+    Temperature,
+    calibration_error,
+    equal_mass,
+    equal_width,
+    negative_log_likelihood,
+)
 from zoo.evaluation.metrics import confusion, log_softmax, mean, summarize
 from zoo.evaluation.predictions import Predictions
 from zoo.evaluation.ranking import Confidences, one_vs_rest
@@ -17,10 +23,13 @@ LEVEL = 0.95
 CONFUSIONS = 20  # pairs of classes that are listed
 
 
-def describe(predictions: Predictions, classes: tuple[str, ...], temperature: float | None = None) -> dict[str, Any]:
+def describe(
+    predictions: Predictions, classes: tuple[str, ...], temperature: Temperature | None = None
+) -> dict[str, Any]:
     """Return what `summarize` returns, and: AUROC and average precision (one against the rest: macro means and class by class),
     calibration errors (`ece` by width, `ece_mass` by mass), the reliability diagram, risk-coverage with its area `aurc`, the
-    most frequent confusions, 95 % intervals of accuracy and loss, and with a `temperature` the loss and ECE that it gives.
+    most frequent confusions, 95 % intervals of accuracy and loss, and with a `temperature` the loss and ECE that it gives,
+    or the reason why there is none.
 
     The intervals are over the samples of the split for this one trained model: another seed is not in them.
     """
@@ -48,11 +57,13 @@ def describe(predictions: Predictions, classes: tuple[str, ...], temperature: fl
     }
 
 
-def _calibrated(predictions: Predictions, temperature: float) -> dict[str, float]:
+def _calibrated(predictions: Predictions, temperature: Temperature) -> dict[str, float | str | None]:
+    found = temperature.value
     return {
-        "temperature": temperature,
-        "loss": negative_log_likelihood(predictions, temperature),
-        "ece": calibration_error(equal_width(Confidences(predictions, temperature))),
+        "temperature": found,
+        "loss": None if found is None else negative_log_likelihood(predictions, found),
+        "ece": None if found is None else calibration_error(equal_width(Confidences(predictions, found))),
+        "reason": temperature.reason,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ from zoo.training.progress import monitored
 from zoo.training.run import Run, claim_directory, new_directory, stored_recipe
 from zoo.wording import few
 
+Protocol = dict[str, tuple[Any, str]]  # what runs must have in common, each value also in words
 Combine = Literal["probabilities", "logits"]
 ENSEMBLE = "ensemble"  # the architecture whose parameters are `members` and `combine`, its networks in `members`
 
@@ -50,11 +52,11 @@ def combine(
     """
     recipes = _checked(runs, catalog)
     recipe = _recipe(runs, recipes, catalog, how)
-    new_directory(recipe.name, recipe.training.seed, run)
+    new_directory(recipe.name, recipe.training.seed, run, trained=False)
     x = _experiment(runs, recipe, device)
     try:
         _fill(x, runs)
-        made = Run(claim_directory(recipe.name, recipe.training.seed, run))
+        made = Run(claim_directory(recipe.name, recipe.training.seed, run, trained=False))
         with made.locked():
             summary = _write(made, x, runs, recipes, progress)
     finally:
@@ -127,11 +129,26 @@ def _compare(runs: Sequence[Run], recipes: Sequence[Recipe]) -> None:
         raise RunError(
             f"the runs do not fit together: {'; '.join(wrong)}",
             possible="runs with the same classes, images, normalisation, data, splits and loss",
-            hint="zoo runs RUN",
+            hint=_at_one_size(runs, recipes, first, others) or "zoo runs RUN",
         )
 
 
-def _protocol(run: Run, recipe: Recipe) -> dict[str, tuple[Any, str]]:
+def _at_one_size(runs: Sequence[Run], recipes: Sequence[Recipe], first: Protocol, others: Sequence[Protocol]) -> str:
+    """Return the command that trains a run anew with images as large as the largest, where they differ in nothing else.
+
+    Smaller ones may be below an architecture's minimum. A normalisation that is measured follows the size.
+    """
+    sizes = [each["image size"][0] for each in (first, *others)]
+    differing = {what for what in first for other in others if other[what][0] != first[what][0]}
+    height, width = largest = max(sizes)
+    if not {"image size"} <= differing <= {"image size", "normalisation"} or height != width:
+        return ""
+    index = next(index for index, size in enumerate(sizes) if size != largest)
+    again = ["zoo", "--registry", str(runs[index].path / "recipe.yaml"), "train", recipes[index].name]
+    return shlex.join([*again, f"data.image_size={height}"])
+
+
+def _protocol(run: Run, recipe: Recipe) -> Protocol:
     """Return what members must have in common, each with its value in words."""
     manifest = run.manifest
     classes, data, scale = manifest["classes"], manifest["environment"]["data"], manifest["normalization"]

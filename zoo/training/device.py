@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from zoo.data.streaming import cores
 from zoo.errors import DeviceError
 from zoo.recipe import Training
 
@@ -54,6 +55,17 @@ def require_devices(asked: str, processes: int) -> None:
             if count > 1
             else f"--device cpu --devices {processes}",
         )
+
+
+def crowded(asked: str, processes: int) -> str | None:
+    """Return in words that so many processes are more than the CPU's cores, which they wait for in turn; else None.
+
+    They are not refused: a run that was begun so goes on so, bit by bit, on a smaller machine too.
+    """
+    if choose_device(asked).type != "cpu" or processes <= (count := cores()):
+        return None
+    best = f"--devices {count} is" if count > 1 else "one process is"
+    return f"{processes} processes share {count} core{'s' * (count > 1)} of the CPU and wait for one another: {best} faster"
 
 
 def resumed_device(asked: str, began_on: str) -> str:

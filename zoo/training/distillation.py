@@ -21,7 +21,7 @@ from zoo.data.dataset import Dataset
 from zoo.data.ids import content_digests, finished
 from zoo.errors import DataError, RunError
 from zoo.evaluation.classifier import Classifier, load
-from zoo.evaluation.evaluate import own_data
+from zoo.evaluation.evaluate import trained_on
 from zoo.plugins import Catalog
 from zoo.recipe import Distill, Recipe
 from zoo.training.model import autocast
@@ -173,7 +173,7 @@ def _require_unseen(teacher: Classifier, recipe: Recipe, dataset: Dataset) -> No
     if teacher.run.manifest["environment"]["data"] == dataset.fingerprint:
         return
     try:
-        taught = set(finished(content_digests(own_data(teacher, "train").splits["train"])))
+        taught = trained_on(teacher)
     except DataError as error:
         raise RunError(
             f"the teacher {teacher.run.path} was trained on other data or splits than this run's, which cannot be looked at:"

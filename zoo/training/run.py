@@ -188,14 +188,14 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def new_directory(recipe: str, seed: int, asked: Path | None, root: Path = RUNS) -> Path:
+def new_directory(recipe: str, seed: int, asked: Path | None, root: Path = RUNS, *, trained: bool = True) -> Path:
     """Return the directory of a new run: the one asked for, or `runs/<recipe>-<seed>-<n>`.
 
-    Raises RunError when it exists and is not empty.
+    Raises RunError when it exists and is not empty; where the new run is `trained`, a run in it can be gone on with.
     """
     if asked is not None:
         if asked.exists() and (not asked.is_dir() or any(asked.iterdir())):
-            resumable = (asked / "manifest.json").exists()
+            resumable = trained and (asked / "manifest.json").exists()
             raise RunError(
                 f"the run directory {asked} exists already",
                 possible="a new or empty directory",
@@ -209,10 +209,10 @@ def new_directory(recipe: str, seed: int, asked: Path | None, root: Path = RUNS)
     return root / f"{stem}-{number}"
 
 
-def claim_directory(recipe: str, seed: int, asked: Path | None, root: Path = RUNS) -> Path:
+def claim_directory(recipe: str, seed: int, asked: Path | None, root: Path = RUNS, *, trained: bool = True) -> Path:
     """Make the directory of a new run and return it; of two runs that start at once, each gets its own."""
     while True:
-        path = new_directory(recipe, seed, asked, root)
+        path = new_directory(recipe, seed, asked, root, trained=trained)
         if storage.claim_folder(path) or asked is not None:
             return path
 
