@@ -74,8 +74,10 @@ def arrays(path: str) -> str:
 def test_the_targets_data_is_trained_on_in_place_of_the_recipes() -> None:
     """A source and its settings, as `data=…` on the command line; `--data` says where it is; the same runs serve both."""
     arrays("digits.npz")
-    found, _ = verified('{value: 0.5, tolerance: 0.5, data: "{name: npz, path: digits.npz}"}')
-    elsewhere, trained = verified("{value: 0.5, tolerance: 0.5}", data="digits.npz")
+    target = '{value: 0.5, tolerance: 0.5, data: "{name: npz, path: gone.npz, validation_fraction: 0.2}"}'
+    found, _ = verified(target.replace("gone", "digits"))
+    elsewhere, trained = verified(target, data="digits.npz")
+    assert zoo.Run(Path(found.seeds[0].run)).manifest["samples"]["validation"] == 60
     samples = [zoo.Run(Path(each.seeds[0].run)).manifest["samples"]["test"] for each in (found, elsewhere)]
     assert (samples, trained) == ([100, 100], 0)
     assert elsewhere.data == "digits.npz"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -123,7 +124,7 @@ def _with_targets(registry: Registry) -> list[str]:
 
 def _cells(name: str, registry: Registry, target: Target, seeds: int | None, data: str | None) -> Sequence[Cell]:
     """Return the runs to bring to their end; the target's data is what `data=…` would be on the command line."""
-    settings = [f"data={target.data}"] if target.data is not None and data is None else []
+    settings = _data_settings(name, registry, target, data)
     found = []
     for seed in range(seeds or target.seeds):
         resolved = registry.resolve(name, [*settings, f"training.seed={seed}"], data=data)
@@ -131,6 +132,22 @@ def _cells(name: str, registry: Registry, target: Target, seeds: int | None, dat
         digest = fingerprint(recipe, prepare_data(recipe).fingerprint)
         found.append(Cell(contestant=name, value=None, seed=seed, recipe=recipe, digest=digest))
     return found
+
+
+def _data_settings(name: str, registry: Registry, target: Target, data: str | None) -> list[str]:
+    """Return the settings that give a recipe its target's data; data that is elsewhere is cut in the same way."""
+    if target.data is None:
+        return []
+    settings = [f"data={target.data}"]
+    if data is None:
+        return settings
+    promised, plain = registry.resolve(name, settings).data, registry.resolve(name, data=data).data
+    cuts = {
+        key: getattr(promised, key)
+        for key in promised.__struct_fields__
+        if getattr(plain, key) != getattr(promised, key)
+    }
+    return [f"data.{key}={json.dumps(value)}" for key, value in cuts.items()]
 
 
 def _trained(done: Done, metric: str) -> Trained:
