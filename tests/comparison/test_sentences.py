@@ -78,7 +78,7 @@ def test_two_seeds_are_said_to_know_little_of_others() -> None:
 
 
 def effect(met: bool | None, estimate: float = -0.0223) -> str:
-    expected = {"sign": "falls", "margin": 0.02, "met": met}
+    expected = {"sign": "falls", "margin": 0.02, "came": sentences.CAME[met]}
     return sentences.effect(
         {
             "recipe": "net",

@@ -23,7 +23,6 @@ from fixtures.comparisons import (
     without_declared,
 )
 
-from zoo.comparison.sentences import CAME
 from zoo.plugins import load_catalog
 from zoo.report.numbers import between, decimal, percent, points, span
 from zoo.report.page import render
@@ -164,7 +163,7 @@ def test_another_setting_has_its_effects_and_its_first_value_comes_first(analysi
     text = Page(report(other)).text
     assert "Learning curves" not in text
     assert "Effect of augmentation.shift" in text
-    came = CAME[analysis["effects"][0]["expected"]["met"]]
+    came = analysis["effects"][0]["expected"]["came"]
     assert f"{CNN} – {came}" in text
     assert text.index("augmentation.shift = 100 Accuracy") < text.index("augmentation.shift = 200 Accuracy")
 

@@ -83,7 +83,7 @@ def effect(row: Row) -> str:
     }[expected["sign"]]
     return (
         f"{row['recipe']} at {row['value']}{against}: {'+' * (found['estimate'] > 0)}{points(found['estimate'])} points"
-        f" ({span(found)}): {CAME[expected['met']]}, {declared}."
+        f" ({span(found)}): {expected['came']}, {declared}."
     )
 
 

@@ -169,19 +169,15 @@ def _judged(found: Estimate, expected: Expectation | None) -> Row | None:
     """Return what was declared of an effect and whether it came so: yes, no, or None where its interval allows both."""
     if expected is None:
         return None
-    row, margin = {"sign": expected.sign, "margin": expected.margin}, expected.margin
-    if expected.sign == "equivalent":
-        test = equivalence(found, margin, ALPHA)
-        outside = found.low > margin or found.high < -margin
-        return {**row, "met": _either(test.equivalent, outside), "equivalence": plain(test)}
-    low, change, high = found.low, found.estimate, found.high
+    low, change, high, margin = found.low, found.estimate, found.high, expected.margin
     if expected.sign == "falls":
         low, change, high = -high, -change, -low
-    return {**row, "met": _either(change >= margin and low > 0, high < margin)}
-
-
-def _either(came: bool, failed: bool) -> bool | None:
-    return True if came else False if failed else None
+    if expected.sign == "equivalent":
+        came, failed = equivalence(found, margin, ALPHA).equivalent, low > margin or high < -margin
+    else:
+        came, failed = change >= margin and low > 0, high < margin
+    met = True if came else False if failed else None
+    return {"sign": expected.sign, "margin": margin, "met": met, "came": sentences.CAME[met]}
 
 
 def conclude(plan: Plan, conditions: Sequence[Row], effects: Sequence[Row]) -> list[Row]:

@@ -12,7 +12,6 @@ from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
-from zoo.comparison.sentences import CAME
 from zoo.report.figure import BAND, GRID, INK, PALE, PAPER, WIDTH, color, marker, plot
 from zoo.report.numbers import compact
 
@@ -75,7 +74,7 @@ def effects(name: str, rows: Sequence[Row]) -> str:
 
 
 def _came(expected: Row | None) -> str:
-    return "" if expected is None else f" – {CAME[expected['met']]}"
+    return "" if expected is None else f" – {expected['came']}"
 
 
 def pareto(name: str, title: str, recipes: Sequence[Row], cost: Callable[[Row], float | None]) -> str | None:
