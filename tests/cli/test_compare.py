@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from zoo.cli.compare import asked, compare
+from zoo.cli.compare import compare
 from zoo.cli.main import main
+from zoo.cli.question import asked
 from zoo.comparison.question import Corruptions, Expectation, Question
 
 SMALL = ["conv-net-momentum", "row-lstm-momentum", "training.steps=8", "training.epochs=null", "training.threads=1"]
