@@ -28,12 +28,14 @@ def test_the_summary_names_network_data_optimizer_and_weights(tmp_path: Path) ->
 plain: {data: npz, architecture: conv-net, optimizer: sgd}
 named: {data: digits, architecture: {name: timm, model: vit_tiny_patch16_224}, optimizer: {name: sam, base: {name: sgd, lr: 1}}}
 tuned: {data: digits, architecture: {name: resnet50, stem: auto}, optimizer: sgd, weights: pretrained, freeze: backbone}
+thawed: {extends: tuned, freeze: {unfreeze_after: 3}}
 """,
         tmp_path,
     )
     assert found["plain"] == "conv-net on npz with sgd"
     assert found["named"] == "timm (model vit_tiny_patch16_224) on digits with sam (base sgd)"
     assert found["tuned"] == "resnet50 on digits with sgd, weights pretrained, frozen"
+    assert found["thawed"] == "resnet50 on digits with sgd, weights pretrained, frozen for 3 epochs"
 
 
 def test_recipes_alike_so_far_are_told_apart_by_regularizers_then_augmentation_then_settings(tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ def _head(recipe: Node) -> str:
     if weights.value is not None:
         parts.append(f"weights {in_yaml(_plain(weights))}")
     if freeze.value not in (None, "none"):
-        parts.append("frozen")
+        thaw = freeze.mapping.get("unfreeze_after")
+        parts.append("frozen" if thaw is None or thaw.value is None else f"frozen for {thaw.value} epochs")
     return ", ".join(parts)
 
 
