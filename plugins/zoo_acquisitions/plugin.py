@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from zoo.components import AcquisitionSpec
 from zoo.hookspecs import hookimpl
-from zoo_acquisitions.specs import uncertainty
+from zoo_acquisitions.specs import bayesian, uncertainty
 
 
 @hookimpl
 def zoo_acquisitions() -> Iterable[AcquisitionSpec]:
-    return [*uncertainty.SPECS]
+    return [*uncertainty.SPECS, *bayesian.SPECS]

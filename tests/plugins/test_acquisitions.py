@@ -49,6 +49,10 @@ def test_the_plugin_announces_these() -> None:
         "margin": {"log_probabilities"},
         "entropy": {"log_probabilities"},
         "expected-gradient-length": {"log_probabilities", "embeddings"},
+        "variation-ratio": {"mc_log_probabilities"},
+        "mean-std": {"mc_log_probabilities"},
+        "bald": {"mc_log_probabilities"},
+        "power-bald": {"mc_log_probabilities"},
     }
 
 
