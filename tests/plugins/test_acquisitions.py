@@ -53,6 +53,7 @@ def test_the_plugin_announces_these() -> None:
         "mean-std": {"mc_log_probabilities"},
         "bald": {"mc_log_probabilities"},
         "power-bald": {"mc_log_probabilities"},
+        "batch-bald": {"mc_log_probabilities"},
     }
 
 

@@ -6,9 +6,9 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from zoo.components import AcquisitionSpec, Params
+from zoo.components import AcquisitionSpec, Need, Params
 
-PASSES = frozenset({"mc_log_probabilities"})
+PASSES: frozenset[Need] = frozenset({"mc_log_probabilities"})
 
 
 class VariationRatio(Params, frozen=True, kw_only=True):
@@ -26,6 +26,18 @@ class PowerBALD(Params, frozen=True, kw_only=True):
     power: Annotated[float, Meta(ge=0, description="0: uniformly at random; 1: in proportion; large: the highest")] = (
         1.0
     )
+
+
+class BatchBALD(Params, frozen=True, kw_only=True):
+    """A batch whose labels together tell the most of the weights, chosen greedily."""
+
+    exact: Annotated[
+        int, Meta(ge=1, description="joint entropies are exact up to this many labelings of batch and candidate")
+    ] = 10_000
+    samples: Annotated[int, Meta(ge=1, description="labelings of the batch drawn beyond that")] = 1_000
+    candidates: Annotated[
+        Annotated[int, Meta(ge=1)] | None, Meta(description="look only at so many of the highest bald; null: all")
+    ] = None
 
 
 SPECS = [
@@ -53,6 +65,13 @@ SPECS = [
         factory="zoo_acquisitions.bayesian:build_power_bald",
         summary="drawn in proportion to a power of bald (Kirsch et al., TMLR 2023)",
         params=PowerBALD,
+        needs=PASSES,
+    ),
+    AcquisitionSpec(
+        name="batch-bald",
+        factory="zoo_acquisitions.batch_bald:build",
+        summary="highest joint mutual information of a batch (Kirsch et al., NeurIPS 2019)",
+        params=BatchBALD,
         needs=PASSES,
     ),
 ]

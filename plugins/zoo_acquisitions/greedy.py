@@ -1,0 +1,55 @@
+"""The greedy choice of a set, without looking twice where nothing can have changed for the better."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+_TIE = 1e-12  # gains closer than this differ by the rounding of sums, which depends on positions
+
+
+class Objective(Protocol):
+    """A function of sets whose gains never rise as the set grows."""
+
+    @property
+    def rows(self) -> int:
+        """How many gains may be computed at once."""
+
+    def gains(self, positions: Tensor) -> Tensor:
+        """Return float64 `(m,)`, what each of these positions would add to the set; finite."""
+
+    def add(self, position: int) -> None:
+        """Put a position into the set."""
+
+
+def lazily(objective: Objective, ties: Tensor, k: int) -> list[int]:
+    """Return k positions, each of the highest gain beside those before it; ties go to the lowest of `ties` `(n,)`.
+
+    A position whose last gain is below the best of the newest ones is not looked at again (Minoux, "Accelerated greedy
+    algorithms for maximizing submodular set functions", 1978). O(n) for each choice, beside the gains.
+    """
+    bounds = torch.full((len(ties),), math.inf, dtype=torch.float64)
+    chosen: list[int] = []
+    for _ in range(k):
+        highest = _renew(bounds, objective)
+        level = (bounds >= highest - _TIE).nonzero()[:, 0]
+        chosen.append(int(level[ties[level].argmin()]))
+        bounds[chosen[-1]] = -math.inf
+        objective.add(chosen[-1])
+    return chosen
+
+
+def _renew(bounds: Tensor, objective: Objective) -> float:
+    """Compute gains anew, from the highest bound down, until no other can be the best; return the best."""
+    stale, highest = bounds.clone(), -math.inf
+    while True:
+        top = stale.topk(min(objective.rows, len(stale)))
+        positions = top.indices[top.values >= max(highest - _TIE, torch.finfo(stale.dtype).min)]
+        if not len(positions):
+            return highest
+        bounds[positions] = objective.gains(positions).cpu()
+        stale[positions] = -math.inf
+        highest = max(highest, float(bounds[positions].max()))
