@@ -1,16 +1,29 @@
-"""Scores of T dropout passes per sample (Gal, Islam and Ghahramani, "Deep Bayesian active learning with image data",
-ICML 2017); each costs O(n T C), in float64, a bounded number of samples at once.
+"""Scores of T dropout passes per sample, in float64, a bounded number of samples at once.
+
+Gal, Islam and Ghahramani, "Deep Bayesian active learning with image data", ICML 2017. Each but epig costs O(n T C).
 """
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
 
 from zoo.bases import Block, Pool, ScoreStrategy
 from zoo.components import NoParams
+from zoo.errors import ComponentError
 from zoo.training.randomness import uniform_ids
-from zoo_acquisitions.distributions import by_rows, gumbel, information, log_mean, vote_shares
+from zoo_acquisitions.distributions import (
+    by_rows,
+    entropy,
+    gumbel,
+    information,
+    log_mean,
+    normalized,
+    rows_within,
+    vote_shares,
+)
 from zoo_acquisitions.specs.bayesian import PowerBALD, VariationRatio
 
 
@@ -78,6 +91,42 @@ class PowerSampling(ScoreStrategy):
         return self._power * scores.clamp(min=torch.finfo(scores.dtype).tiny).log() + noise
 
 
+class EPIG(ScoreStrategy):
+    """The mutual information of a sample's label y and that of a target input y', mean over the target inputs:
+    mean_x' [H(y) + H(y') - H(y, y')] with p(y, y') = mean_t p_t(y) p_t(y').
+
+    Bickford Smith, Kirsch, Farquhar, Gal, Foster and Rainforth, "Prediction-oriented Bayesian active learning", AISTATS
+    2023. The passes over pool and target inputs must be the same T draws of the weights. O(n t T C²), n t C² of them
+    logarithms: meant for few classes, or for few target inputs.
+    """
+
+    def score(self, block: Block, pool: Pool) -> Tensor:
+        """Return float64 `(n,)` from 0 to ln min(T, C), in nats."""
+        log_p, target = block.mc_log_probabilities, pool.target
+        if log_p.shape[1:] != target.shape[1:]:
+            raise ComponentError(
+                f"passes and classes of target inputs must be {tuple(log_p.shape[1:])} as in the pool, "
+                f"got {tuple(target.shape[1:])} instead"
+            )
+        return torch.cat([_shared(normalized(part), target) for part in log_p.split(_side(log_p))])
+
+
+def _side(log_p: Tensor) -> int:
+    """Return how many samples, beside as many target inputs, have joint distributions that fit into a block."""
+    return max(1, math.isqrt(rows_within(log_p.shape[2] ** 2)))
+
+
+def _shared(log_p: Tensor, target: Tensor) -> Tensor:
+    n, passes = log_p.shape[:2]
+    rows = log_p.exp().mT.reshape(-1, passes) / passes
+    total = torch.zeros(n, dtype=torch.float64, device=log_p.device)
+    for part in target.split(_side(log_p)):
+        other = normalized(part.to(log_p.device))
+        joint = rows @ other.exp().transpose(0, 1).reshape(passes, -1)
+        total += torch.xlogy(joint, joint).view(n, -1).sum(dim=1) + entropy(log_mean(other)).sum()
+    return (entropy(log_mean(log_p)) + total / len(target)).clamp(min=0)
+
+
 def _doubt(log_p: Tensor) -> Tensor:
     return -torch.expm1(log_mean(log_p).amax(dim=1).clamp(max=0))
 
@@ -104,3 +153,8 @@ def build_bald(params: NoParams) -> ScoreStrategy:
 def build_power_bald(params: PowerBALD) -> ScoreStrategy:
     """Return the strategy."""
     return PowerSampling(params.power)
+
+
+def build_epig(params: NoParams) -> ScoreStrategy:
+    """Return the strategy."""
+    return EPIG()

@@ -54,6 +54,7 @@ def test_the_plugin_announces_these() -> None:
         "bald": {"mc_log_probabilities"},
         "power-bald": {"mc_log_probabilities"},
         "batch-bald": {"mc_log_probabilities"},
+        "epig": {"mc_log_probabilities", "target"},
     }
 
 

@@ -74,4 +74,10 @@ SPECS = [
         params=BatchBALD,
         needs=PASSES,
     ),
+    AcquisitionSpec(
+        name="epig",
+        factory="zoo_acquisitions.bayesian:build_epig",
+        summary="information about predictions of target inputs (Bickford Smith et al., 2023)",
+        needs=PASSES | {"target"},
+    ),
 ]
