@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from zoo.components import AcquisitionSpec
 from zoo.hookspecs import hookimpl
-from zoo_acquisitions.specs import bayesian, uncertainty
+from zoo_acquisitions.specs import bayesian, committee, uncertainty
 
 
 @hookimpl
 def zoo_acquisitions() -> Iterable[AcquisitionSpec]:
-    return [*uncertainty.SPECS, *bayesian.SPECS]
+    return [*uncertainty.SPECS, *bayesian.SPECS, *committee.SPECS]

@@ -55,6 +55,7 @@ def test_the_plugin_announces_these() -> None:
         "power-bald": {"mc_log_probabilities"},
         "batch-bald": {"mc_log_probabilities"},
         "epig": {"mc_log_probabilities", "target"},
+        "committee": {"committee"},
     }
 
 
