@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from zoo.components import AcquisitionSpec
 from zoo.hookspecs import hookimpl
-from zoo_acquisitions.specs import bayesian, committee, uncertainty
+from zoo_acquisitions.specs import balance, bayesian, committee, uncertainty
 
 
 @hookimpl
 def zoo_acquisitions() -> Iterable[AcquisitionSpec]:
-    return [*uncertainty.SPECS, *bayesian.SPECS, *committee.SPECS]
+    return [*uncertainty.SPECS, *bayesian.SPECS, *committee.SPECS, *balance.SPECS]

@@ -56,6 +56,7 @@ def test_the_plugin_announces_these() -> None:
         "batch-bald": {"mc_log_probabilities"},
         "epig": {"mc_log_probabilities", "target"},
         "committee": {"committee"},
+        "class-balanced": {"log_probabilities", "labeled"},
     }
 
 
