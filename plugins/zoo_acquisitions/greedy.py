@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 _TIE = 1e-12  # gains closer than this differ by the rounding of sums, which depends on positions
+_FIRST_LOOK = 64  # gains computed before the best of them may end the search; each further look is at 4 times as many
 
 
 class Objective(Protocol):
@@ -44,12 +45,12 @@ def lazily(objective: Objective, ties: Tensor, k: int) -> list[int]:
 
 def _renew(bounds: Tensor, objective: Objective) -> float:
     """Compute gains anew, from the highest bound down, until no other can be the best; return the best."""
-    stale, highest = bounds.clone(), -math.inf
+    stale, highest, look = bounds.clone(), -math.inf, _FIRST_LOOK
     while True:
-        top = stale.topk(min(objective.rows, len(stale)))
+        top = stale.topk(min(look, objective.rows, len(stale)))
         positions = top.indices[top.values >= max(highest - _TIE, torch.finfo(stale.dtype).min)]
         if not len(positions):
             return highest
         bounds[positions] = objective.gains(positions).cpu()
         stale[positions] = -math.inf
-        highest = max(highest, float(bounds[positions].max()))
+        highest, look = max(highest, float(bounds[positions].max())), 4 * look
