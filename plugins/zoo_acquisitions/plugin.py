@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from zoo.components import AcquisitionSpec
 from zoo.hookspecs import hookimpl
+from zoo_acquisitions.specs import diversity
 
 
 @hookimpl
@@ -28,4 +29,5 @@ def zoo_acquisitions() -> Iterable[AcquisitionSpec]:
             summary="smallest gap between the two most probable classes",
             needs=frozenset({"log_probabilities"}),
         ),
+        *diversity.SPECS,
     ]

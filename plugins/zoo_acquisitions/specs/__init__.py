@@ -1,0 +1,1 @@
+"""What this plugin announces and the parameters that it takes, by kind of strategy; nothing here imports torch."""
