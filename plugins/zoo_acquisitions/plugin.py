@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from zoo.components import AcquisitionSpec
 from zoo.hookspecs import hookimpl
-from zoo_acquisitions.specs import diversity
+from zoo_acquisitions.specs import diversity, gradients
 
 
 @hookimpl
@@ -30,4 +30,5 @@ def zoo_acquisitions() -> Iterable[AcquisitionSpec]:
             needs=frozenset({"log_probabilities"}),
         ),
         *diversity.SPECS,
+        *gradients.SPECS,
     ]

@@ -48,6 +48,7 @@ def test_the_plugin_announces_these() -> None:
         "entropy": {"log_probabilities"},
         "margin": {"log_probabilities"},
         "k-center": {"embeddings", "labeled"},
+        "badge": {"embeddings", "log_probabilities"},
     }
 
 
