@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
-from zoo.components import AcquisitionSpec
+from typing import Annotated
+
+from msgspec import Meta
+
+from zoo.components import AcquisitionSpec, Params
+
+
+class ClusterMargin(Params, frozen=True, kw_only=True):
+    """Samples of smallest margin, spread over clusters of their embeddings."""
+
+    candidates: Annotated[int, Meta(ge=1, description="how many times as many samples as asked for are clustered")] = 10
+    cluster_size: Annotated[int, Meta(ge=1, description="how many samples a cluster holds on average")] = 10
+    limit: Annotated[
+        int, Meta(ge=2, le=10_000, description="candidates clustered against each other; memory grows with its square")
+    ] = 4000
+
+
+class Clue(Params, frozen=True, kw_only=True):
+    """The samples nearest to the centres of clusters in which uncertain samples weigh more."""
+
+    temperature: Annotated[float, Meta(gt=0, description="below 1: the most uncertain weigh still more")] = 1.0
+
 
 SPECS = [
     AcquisitionSpec(
@@ -10,5 +31,25 @@ SPECS = [
         factory="zoo_acquisitions.diversity:build_k_center",
         summary="farthest from labelled and chosen samples (core-set, ICLR 2018)",
         needs=frozenset({"embeddings", "labeled"}),
+    ),
+    AcquisitionSpec(
+        name="cluster-margin",
+        factory="zoo_acquisitions.clustering:build_cluster_margin",
+        summary="smallest margins, in turn from each cluster (Citovsky et al., NeurIPS 2021)",
+        params=ClusterMargin,
+        needs=frozenset({"embeddings", "log_probabilities"}),
+    ),
+    AcquisitionSpec(
+        name="typiclust",
+        factory="zoo_acquisitions.clustering:build_typiclust",
+        summary="typical samples of clusters without labels (Hacohen et al., ICML 2022)",
+        needs=frozenset({"embeddings", "labeled"}),
+    ),
+    AcquisitionSpec(
+        name="clue",
+        factory="zoo_acquisitions.clustering:build_clue",
+        summary="nearest to centres of uncertainty-weighted clusters (Prabhu et al., ICCV 2021)",
+        params=Clue,
+        needs=frozenset({"embeddings", "log_probabilities"}),
     ),
 ]
