@@ -52,6 +52,7 @@ def test_the_plugin_announces_these() -> None:
         "cluster-margin": {"embeddings", "log_probabilities"},
         "typiclust": {"embeddings", "labeled"},
         "clue": {"embeddings", "log_probabilities"},
+        "probcover": {"embeddings", "labeled"},
     }
 
 

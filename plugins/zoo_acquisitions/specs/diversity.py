@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -23,6 +23,18 @@ class Clue(Params, frozen=True, kw_only=True):
     """The samples nearest to the centres of clusters in which uncertain samples weigh more."""
 
     temperature: Annotated[float, Meta(gt=0, description="below 1: the most uncertain weigh still more")] = 1.0
+
+
+class ProbCover(Params, frozen=True, kw_only=True):
+    """The samples whose neighbourhoods hold the most that no labelled or chosen sample is near to."""
+
+    radius: Annotated[
+        Literal["auto"] | Annotated[float, Meta(gt=0)],
+        Meta(description="how near, in units of the embeddings; auto: as far as `purity` lets it be"),
+    ] = "auto"
+    purity: Annotated[
+        float, Meta(gt=0, le=1, description="auto radius: share of balls without a sample of another cluster")
+    ] = 0.95
 
 
 SPECS = [
@@ -51,5 +63,12 @@ SPECS = [
         summary="nearest to centres of uncertainty-weighted clusters (Prabhu et al., ICCV 2021)",
         params=Clue,
         needs=frozenset({"embeddings", "log_probabilities"}),
+    ),
+    AcquisitionSpec(
+        name="probcover",
+        factory="zoo_acquisitions.coverage:build_probcover",
+        summary="balls that cover the most of the embeddings (Yehuda et al., NeurIPS 2022)",
+        params=ProbCover,
+        needs=frozenset({"embeddings", "labeled"}),
     ),
 ]
