@@ -49,6 +49,7 @@ def test_the_plugin_announces_these() -> None:
         "margin": {"log_probabilities"},
         "k-center": {"embeddings", "labeled"},
         "badge": {"embeddings", "log_probabilities"},
+        "bait": {"embeddings", "log_probabilities"},
         "cluster-margin": {"embeddings", "log_probabilities"},
         "typiclust": {"embeddings", "labeled"},
         "clue": {"embeddings", "log_probabilities"},
