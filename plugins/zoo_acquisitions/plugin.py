@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from zoo.components import AcquisitionSpec
 from zoo.hookspecs import hookimpl
-from zoo_acquisitions.specs import diversity, gradients
+from zoo_acquisitions.specs import diversity, filters, gradients
 
 
 @hookimpl
@@ -31,4 +31,5 @@ def zoo_acquisitions() -> Iterable[AcquisitionSpec]:
         ),
         *diversity.SPECS,
         *gradients.SPECS,
+        *filters.SPECS,
     ]

@@ -55,7 +55,8 @@ class MemoryPool:
 
     def taken(self, positions: Tensor, needs: frozenset[str] | None = None) -> MemoryPool:
         """Return the pool of these positions, in this order; `needs` narrows what may be read of it."""
-        fields = {name: value[positions] for name, value in self._fields.items()}
+        whole = torch.equal(positions, torch.arange(len(self)))
+        fields = self._fields if whole else {name: value[positions] for name, value in self._fields.items()}
         ids = [self.ids[int(i)] for i in positions]
         allowed = self._needs if needs is None else self._needs & needs
         return MemoryPool(ids, fields, allowed, shared=self._shared, seed=self.seed, round=self.round)
