@@ -1,8 +1,8 @@
 """Squared distances, some rows against some others at a time: nothing of size n × n, no copy of all rows in float32.
 
-At 512 dimensions on one core, converting 4,096 rows of float16 takes 0.2 ms and as long again their product with one centre, but
-the product with 256 centres takes 12 ms: a row that is compared with many centres at once costs a fifth per centre. So rows are
-converted where they are used, and users ask for many pairs at a time.
+At 512 dimensions on one core, converting 4,096 rows of float16 takes 0.2 ms and their product with one centre 0.2 ms again, but
+the product with 256 centres takes 12 ms: rows that are compared with many centres at once cost an eighth per centre. So rows
+are converted where they are used, and users ask for many centres at a time.
 """
 
 from __future__ import annotations
