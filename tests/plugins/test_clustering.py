@@ -7,7 +7,7 @@ from scipy.cluster import hierarchy
 from torch import Tensor
 
 from zoo.active.selection import select
-from zoo_acquisitions import clustering
+from zoo_acquisitions import clustering, k_means, nearest
 from zoo_acquisitions.clustering import _average_linkage, _by_typicality, in_turn
 from zoo_acquisitions.distances import Embeddings
 
@@ -39,6 +39,17 @@ def test_a_permuted_pool_gives_the_same_ids(name: str) -> None:
     turned = samples.taken(torch.arange(80).flip(0).roll(17))
     first, second = (select(strategy(name), each, 30) for each in (samples, turned))
     assert [samples.ids[i] for i in first] == [turned.ids[i] for i in second]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_blocks_do_not_matter(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = pool(EMBEDDINGS, log_probabilities=unsure())
+    chosen = []
+    for block in (80, 40, 27):
+        for module in (clustering, k_means, nearest):
+            monkeypatch.setattr(module, "BLOCK", block)
+        chosen.append(select(strategy(name), samples, 30))
+    assert chosen[0] == chosen[1] == chosen[2]
 
 
 @pytest.mark.parametrize("name", NAMES)

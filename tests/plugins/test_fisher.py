@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from zoo.active.selection import select
+from zoo_acquisitions import fisher
 from zoo_acquisitions.fisher import Factors, InformationTrace
 
 
@@ -115,6 +116,15 @@ def test_bait_comes_close_to_the_best_of_all_sets(seed: int) -> None:
     values = sorted(objective(each, list(some), 0.1) for some in combinations(range(11), 3))
     chosen = select(strategy("bait", "regularization=0.1"), pool(h, log_probabilities=log_p), 3)
     assert objective(each, chosen, 0.1) <= values[len(values) // 50]
+
+
+def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = pool(noise(60, 5).half(), log_probabilities=log_softmax(60, 4).float())
+    chosen = []
+    for elements in (1 << 21, 6000, 1):
+        monkeypatch.setattr(fisher, "_ELEMENTS", elements)
+        chosen.append(select(strategy("bait"), samples, 10))
+    assert chosen[0] == chosen[1] == chosen[2]
 
 
 def test_many_classes_are_projected_to_few_dimensions() -> None:

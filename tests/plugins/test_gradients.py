@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from zoo.active.selection import select
 from zoo.testing.pool import MemoryPool
+from zoo_acquisitions import gradients, nearest
 from zoo_acquisitions.distances import BLOCK, squared
 from zoo_acquisitions.gradients import Badge, Gradients
 from zoo_acquisitions.ordered import Gumbel
@@ -30,10 +31,10 @@ def by_autograd(log_p: Tensor, embeddings: Tensor) -> Tensor:
 
 def naive(samples: MemoryPool, k: int) -> list[int]:
     """Return what the definition chooses: gradients of C·D numbers, and all distances after each draw."""
-    gradients = by_autograd(samples.log_probabilities.double(), samples.embeddings.double())
-    chosen, gumbel = [int(gradients.norm(dim=1).argmax())], Gumbel(samples, "badge/draws")
+    exact = by_autograd(samples.log_probabilities.double(), samples.embeddings.double())
+    chosen, gumbel = [int(exact.norm(dim=1).argmax())], Gumbel(samples, "badge/draws")
     for draw in range(k - 1):
-        distances = torch.cdist(gradients, gradients[chosen], compute_mode="donot_use_mm_for_euclid_dist").amin(dim=1)
+        distances = torch.cdist(exact, exact[chosen], compute_mode="donot_use_mm_for_euclid_dist").amin(dim=1)
         keys = 2 * distances.log() + gumbel(draw)
         keys[chosen] = -torch.inf
         chosen.append(int(keys.argmax()))
@@ -42,10 +43,10 @@ def naive(samples: MemoryPool, k: int) -> list[int]:
 
 def test_the_factors_give_the_distances_of_autograds_gradients() -> None:
     log_p, embeddings = log_softmax(12, 4), noise(12, 5)
-    gradients = by_autograd(log_p, embeddings)
+    exact = by_autograd(log_p, embeddings)
     factored, rows = Gradients(log_p, embeddings, torch.float64), torch.arange(12)
-    assert torch.allclose(factored.norms, gradients.square().sum(dim=1))
-    assert torch.allclose(squared(factored, rows, rows), torch.cdist(gradients, gradients).square())
+    assert torch.allclose(factored.norms, exact.square().sum(dim=1))
+    assert torch.allclose(squared(factored, rows, rows), torch.cdist(exact, exact).square())
 
 
 @pytest.mark.parametrize(("rows", "classes", "seed"), [(200, 3, 0), (200, 10, 1), (90, 40, 2)])
@@ -105,6 +106,16 @@ def test_the_draws_follow_seed_and_round_and_not_the_order_of_the_pool() -> None
     samples = pool(noise(80, 5).half(), log_probabilities=log_p)
     turned = samples.taken(torch.arange(80).flip(0))
     assert [turned.ids[i] for i in select(strategy("badge"), turned, 20)] == [samples.ids[i] for i in chosen[0]]
+
+
+def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    samples = pool(noise(90, 6).half(), log_probabilities=log_softmax(90, 4).float())
+    chosen = []
+    for block in (90, 45, 30):
+        monkeypatch.setattr(nearest, "BLOCK", block)
+        monkeypatch.setattr(gradients, "BLOCK", block)
+        chosen.append(select(strategy("badge"), samples, 30))
+    assert chosen[0] == chosen[1] == chosen[2]
 
 
 def test_a_thousand_classes_take_no_gradient_of_classes_times_dimensions() -> None:
