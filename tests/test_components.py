@@ -80,6 +80,10 @@ def form_of(params: Size) -> str:
     return "coupled" if params.size < 5 else "decoupled"
 
 
+def needs_of(params: Size) -> set[str]:
+    return set() if params.size < 5 else {"embeddings", "labeled"}
+
+
 def facts_of(params: Size) -> ArchitectureFacts:
     return ArchitectureFacts(family="rnn", embeddings=True, min_size=params.size, preferred_size=28)
 
@@ -153,6 +157,16 @@ def test_an_architecture_names_scales_that_it_has() -> None:
 def test_a_strategy_needs_only_what_the_pass_can_compute() -> None:
     with pytest.raises(ValueError, match=r"needs of 'best' must be among logits, .*, got \['labels'\]"):
         AcquisitionSpec(name="best", factory="a:b", summary="asks", needs=frozenset({"logits", "labels"}))  # type: ignore[arg-type]
+
+
+def test_needs_come_from_the_spec_or_from_the_parameters() -> None:
+    fields: dict[str, Any] = {"name": "best", "factory": "a:b", "summary": "asks", "params": Size}
+    assert AcquisitionSpec(needs=frozenset({"logits"}), **fields).needs_of(Size()) == {"logits"}
+    described = AcquisitionSpec(needs=None, describe=f"{__name__}:needs_of", **fields)
+    assert [described.needs_of(Size(size=size)) for size in (1, 9)] == [set(), {"embeddings", "labeled"}]
+    for open_fields in ({}, {"describe": f"{__name__}:form_of"}):
+        with pytest.raises(ComponentError, match=r"needs of 'best' must be among logits, .*, got"):
+            AcquisitionSpec(needs=None, **open_fields, **fields).needs_of(Size())
 
 
 def test_a_source_takes_no_name_of_the_engines_settings_and_recognises_by_path() -> None:

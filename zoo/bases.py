@@ -120,7 +120,8 @@ class Pool(Block, Protocol):
 
     `seed` and `round` feed `zoo.training.randomness.uniform_ids`, the source of every draw of a strategy, ties included.
     `labeled` are the samples labelled so far; `target` is float32 `(t, T, C)`, the log-probabilities of T dropout passes over
-    the inputs that predictions are wanted for. Both want to be named in `needs`.
+    the inputs that predictions are wanted for. Both want to be named in `needs`. `taken(positions)` is the pool of these
+    positions (int64) alone, in this order; `needs` narrows what may be read of it to what is named there as well.
     """
 
     @property
@@ -133,6 +134,7 @@ class Pool(Block, Protocol):
     def target(self) -> Tensor: ...
     def __len__(self) -> int: ...
     def blocks(self, size: int) -> Iterator[Block]: ...
+    def taken(self, positions: Tensor, needs: frozenset[str] | None = None) -> Pool: ...
 
 
 class ScoreStrategy(ABC):

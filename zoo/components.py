@@ -104,8 +104,7 @@ class ArchitectureSpec(Spec, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        unknown = [name for name in self.scales if name not in self.params.__struct_fields__]
-        if unknown:
+        if unknown := [name for name in self.scales if name not in self.params.__struct_fields__]:
             raise ValueError(f"scales of {self.name!r} must name its parameters, got {', '.join(unknown)} instead")
 
     def published(self, params: Params) -> Pretrained | None:
@@ -179,17 +178,24 @@ class RegularizerSpec(Spec, frozen=True, kw_only=True):
 class AcquisitionSpec(Spec, frozen=True, kw_only=True):
     """An acquisition strategy; `factory(params) -> zoo.ScoreStrategy | zoo.BatchStrategy`.
 
-    `needs` names what the scoring pass computes for it, and nothing else.
+    `needs` names what the scoring pass computes for it; None says that `describe="module:function"` answers from params.
     """
 
     kind = "acquisition"
-    needs: frozenset[Need] = frozenset()
+    needs: frozenset[Need] | None = frozenset()
+    describe: str | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        unknown = set(self.needs) - set(get_args(Need))
-        if unknown:
+        if unknown := set(self.needs or ()) - set(get_args(Need)):
             raise ValueError(f"needs of {self.name!r} must be among {', '.join(get_args(Need))}, got {sorted(unknown)}")
+
+    def needs_of(self, params: Params) -> frozenset[Need]:
+        """Return the needs for these parameters; imports the plugin's `describe` function where there is one."""
+        needs: Any = self.needs if self.describe is None else _answer(self.describe, self, params)
+        if not isinstance(needs, (set, frozenset)) or not needs <= set(get_args(Need)):
+            raise ComponentError(f"needs of {self.name!r} must be among {', '.join(get_args(Need))}, got {needs!r}")
+        return frozenset(needs)
 
 
 class DataSourceSpec(Spec, frozen=True, kw_only=True):
@@ -204,8 +210,7 @@ class DataSourceSpec(Spec, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        taken = DATA_SETTINGS & set(self.params.__struct_fields__)
-        if taken:
+        if taken := DATA_SETTINGS & set(self.params.__struct_fields__):
             raise ValueError(f"parameters of data source {self.name!r} may not be called {', '.join(sorted(taken))}")
         if self.recognizes is not None and "path" not in self.params.__struct_fields__:
             raise ValueError(f"data source {self.name!r} recognizes paths and so needs a parameter `path`")
@@ -251,11 +256,8 @@ class Component(Generic[K]):
         return f"<{self.spec.kind} {self.name} {self.params}>"
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Component) and (self.spec, self.name, self.params) == (
-            other.spec,
-            other.name,
-            other.params,
-        )
+        parts = ("spec", "name", "params")
+        return isinstance(other, Component) and all(getattr(self, part) == getattr(other, part) for part in parts)
 
     def __hash__(self) -> int:
         return hash((self.spec.kind, self.name))

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 
 from zoo.components import AcquisitionSpec
 from zoo.hookspecs import hookimpl
-from zoo_acquisitions.specs import balance, bayesian, committee, uncertainty
+from zoo_acquisitions.specs import balance, bayesian, committee, diversity, filters, gradients, uncertainty
+
+_FAMILIES = (uncertainty, bayesian, committee, balance, diversity, gradients, filters)
 
 
 @hookimpl
 def zoo_acquisitions() -> Iterable[AcquisitionSpec]:
-    return [*uncertainty.SPECS, *bayesian.SPECS, *committee.SPECS, *balance.SPECS]
+    return [spec for family in _FAMILIES for spec in family.SPECS]

@@ -43,7 +43,7 @@ def softmax(rows: int, classes: int, scale: float = 3.0) -> Tensor:
 
 
 def test_the_plugin_announces_these() -> None:
-    assert {name: set(spec.needs) for name, spec in SPECS.items()} == {
+    assert {name: spec.needs and set(spec.needs) for name, spec in SPECS.items()} == {
         "random": set(),
         "least-confidence": {"log_probabilities"},
         "margin": {"log_probabilities"},
@@ -57,6 +57,15 @@ def test_the_plugin_announces_these() -> None:
         "epig": {"mc_log_probabilities", "target"},
         "committee": {"committee"},
         "class-balanced": {"log_probabilities", "labeled"},
+        "k-center": {"embeddings", "labeled"},
+        "badge": {"embeddings", "log_probabilities"},
+        "bait": {"embeddings", "log_probabilities"},
+        "cluster-margin": {"embeddings", "log_probabilities"},
+        "typiclust": {"embeddings", "labeled"},
+        "clue": {"embeddings", "log_probabilities"},
+        "probcover": {"embeddings", "labeled"},
+        "prefilter": None,
+        "distinct": None,
     }
 
 

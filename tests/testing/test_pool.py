@@ -33,3 +33,11 @@ def test_what_needs_does_not_name_cannot_be_read(name: str) -> None:
 def test_what_a_pool_does_not_have_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="a pool has no 'labels'"):
         _ = pool("logits").labels
+
+
+def test_a_part_of_a_pool_may_narrow_what_is_read_and_never_widen_it() -> None:
+    part = pool("logits", "embeddings").taken(torch.tensor([3, 1]), frozenset({"embeddings", "labeled"}))
+    assert part.ids == ["s3", "s1"] and part.embeddings.shape == (2, 3)
+    for name in ("logits", "labeled"):
+        with pytest.raises(ComponentError, match=f"reads '{name}', which its `needs` does not name"):
+            getattr(part, name)

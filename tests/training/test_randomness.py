@@ -5,7 +5,7 @@ import torch
 from scipy import stats
 from torch import nn
 
-from zoo.training.randomness import Draws, bits, normal, order, stream, uniform, uniform_ids
+from zoo.training.randomness import Draws, bits, id_words, normal, order, stream, uniform, uniform_ids, uniform_words
 
 
 def test_a_draw_depends_on_its_words_and_on_nothing_else() -> None:
@@ -61,6 +61,12 @@ def test_draws_by_id_follow_the_id() -> None:
     forward, backward = uniform_ids(1, "ties", 4, ids), uniform_ids(1, "ties", 4, ids[::-1])
     assert torch.equal(forward, backward.flip(0))
     assert len(set(forward[:, 0].tolist())) == 3
+
+
+def test_any_column_of_the_draws_by_id_can_be_had_by_itself() -> None:
+    ids = ["a", "b", "c#2"]
+    all_four = uniform_ids(1, "ties", 4, ids, 4)
+    assert torch.equal(uniform_words(1, "ties", 4, id_words(ids), torch.tensor([3, 1])), all_four[:, [3, 1]])
 
 
 def test_a_stream_repeats_dropout_and_gives_the_callers_generator_back() -> None:

@@ -192,7 +192,8 @@ def _facts(entry: Entry) -> dict[str, str]:
         case RegularizerSpec(strength=strength):
             return {"strength": f"{strength} (0 changes nothing)"}
         case AcquisitionSpec(needs=needs):
-            return {"needs": ", ".join(sorted(needs)) or "nothing of the model"}
+            named = "depends on the settings" if needs is None else ", ".join(sorted(needs))
+            return {"needs": named or "nothing of the model"}
         case ArchitectureSpec(family=family, scales=scales):
             facts = {"family": family or "depends on the settings", "scales": ", ".join(scales)}
             return {name: text for name, text in facts.items() if text}

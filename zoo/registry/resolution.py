@@ -226,7 +226,12 @@ class _Resolver:
 
     def _check_acquisition(self, acquisition: Component[Any], architecture: Component[Any]) -> None:
         assert isinstance(acquisition.spec, AcquisitionSpec)
-        if not {"embeddings", "labeled"} & acquisition.spec.needs:
+        try:
+            needs = acquisition.spec.needs_of(acquisition.params)
+        except ZooError as error:
+            self._report("acquisition", error.problem)
+            return
+        if not {"embeddings", "labeled"} & needs:
             return
         assert isinstance(architecture.spec, ArchitectureSpec)
         try:

@@ -44,8 +44,8 @@ def _shared() -> Shared:
 
 def _pool(component: Component[Any], *, seed: int = 0, round: int = 0, fields: Fields | None = None) -> MemoryPool:
     ids = [f"sample-{i:03d}" for i in range(SIZE)]
-    needs = cast(AcquisitionSpec, component.spec).needs
-    return MemoryPool(ids, fields or _fields(), frozenset(needs), shared=_shared(), seed=seed, round=round)
+    needs = cast(AcquisitionSpec, component.spec).needs_of(component.params)
+    return MemoryPool(ids, fields or _fields(), frozenset[str](needs), shared=_shared(), seed=seed, round=round)
 
 
 def _strategy(component: Component[Any]) -> ScoreStrategy | BatchStrategy:

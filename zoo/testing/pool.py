@@ -53,8 +53,10 @@ class MemoryPool:
         for start in range(0, len(self), size):
             yield self.taken(torch.arange(start, min(start + size, len(self))))
 
-    def taken(self, positions: Tensor) -> MemoryPool:
-        """Return the pool of these positions, in this order."""
-        fields = {name: value[positions] for name, value in self._fields.items()}
+    def taken(self, positions: Tensor, needs: frozenset[str] | None = None) -> MemoryPool:
+        """Return the pool of these positions, in this order; `needs` narrows what may be read of it."""
+        whole = torch.equal(positions, torch.arange(len(self)))
+        fields = self._fields if whole else {name: value[positions] for name, value in self._fields.items()}
         ids = [self.ids[int(i)] for i in positions]
-        return MemoryPool(ids, fields, self._needs, shared=self._shared, seed=self.seed, round=self.round)
+        allowed = self._needs if needs is None else self._needs & needs
+        return MemoryPool(ids, fields, allowed, shared=self._shared, seed=self.seed, round=self.round)

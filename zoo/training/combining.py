@@ -193,7 +193,7 @@ def _scores_outputs(acquisition: Component[Any] | None) -> bool:
     if acquisition is None:
         return False
     assert isinstance(acquisition.spec, AcquisitionSpec)
-    return not {"embeddings", "labeled"} & acquisition.spec.needs
+    return not {"embeddings", "labeled"} & acquisition.spec.needs_of(acquisition.params)
 
 
 def _experiment(runs: Sequence[Run], recipe: Recipe, device: str) -> Experiment:

@@ -78,8 +78,18 @@ def order(seed: int, epoch: int, samples: Tensor) -> Tensor:
 
 def uniform_ids(seed: int, stream: str, round: int, ids: Sequence[str], k: int = 1) -> Tensor:
     """Return float64 `(n, k)` in [0, 1) as a function of sample ids, whatever their order or number."""
+    return uniform_words(seed, stream, round, id_words(ids), torch.arange(k))
+
+
+def id_words(ids: Sequence[str]) -> Tensor:
+    """Return int64 `(n,)`: the words that stand for sample ids in the hash, for those who draw more than once."""
     words = [int.from_bytes(hashlib.blake2b(i.encode(), digest_size=8).digest(), "little", signed=True) for i in ids]
-    drawn = bits(seed, stream, round, torch.tensor(words, dtype=torch.int64), k)
+    return torch.tensor(words, dtype=torch.int64)
+
+
+def uniform_words(seed: int, stream: str, round: int, words: Tensor, columns: Tensor) -> Tensor:
+    """Return float64 `(n, k)`: these k columns, int64 `(k,)`, of what `uniform_ids` has for the ids of the words `(n,)`."""
+    drawn = _bits(seed, stream, round, words[:, None], columns)
     return _shift(drawn, 11).to(torch.float64) * 2.0**-53
 
 

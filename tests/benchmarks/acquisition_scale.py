@@ -1,0 +1,188 @@
+"""Time and memory of k-center and badge on large pools of synthetic embeddings: acquisition_scale.py
+
+    python tests/benchmarks/acquisition_scale.py [--rows N …] [--width D] [--budget B] [--classes C] [--many C] [--groups G]
+
+Each case runs in a process of its own, on one thread. Embeddings are standard normal numbers without structure, the hard case of
+strategies that leave out distances that cannot matter; with --groups G they lie around so many centres. Printed are seconds of
+process CPU, the peak of anonymous memory over what the imports take, with what the pool itself takes (embeddings, probabilities), and
+how often longer twice the samples and twice the budget take. Exit status 1 where
+- memory is above 1.3 times the embeddings + the probabilities + 500 MB,
+- twice the samples or the budget take more than 2.5 times as long as a second or more,
+- 200,000 samples take more than 120 s (k-center) or 180 s (badge).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from zoo.testing.pool import MemoryPool
+
+SECONDS = {"k-center": 120, "badge": 180}  # for 200,000 samples or more
+EXTRA, GROWTH, LEAST = 500, 2.5, 1.0  # MB; factor of the time for twice as many; seconds below which it says nothing
+PART = 10_000  # samples that are made at once
+START = 200  # samples with a label
+
+
+@dataclass(frozen=True)
+class Case:
+    """A strategy on so many samples."""
+
+    strategy: str
+    rows: int
+    width: int
+    budget: int
+    classes: int
+    groups: int
+
+    def allowed(self) -> float:
+        """Return the MB that it may take, with the pool's own."""
+        probabilities = 4 * self.rows * self.classes if self.strategy == "badge" else 0
+        return (1.3 * 2 * self.rows * self.width + probabilities) / 1e6 + EXTRA
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Seconds of process CPU and of the clock, and MB."""
+
+    cpu: float
+    wall: float
+    peak: float
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, nargs="+", default=[50_000, 100_000, 200_000])
+    parser.add_argument("--width", type=int, default=512)
+    parser.add_argument("--budget", type=int, default=1000)
+    parser.add_argument("--classes", type=int, default=10)
+    parser.add_argument("--many", type=int, default=1000, help="classes of one more case of badge, on the most samples")
+    parser.add_argument("--groups", type=int, default=0)
+    parser.add_argument("--here", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.here:
+        print(json.dumps(asdict(measure(Case(**json.loads(arguments.here))))))
+        return 0
+    missed = [line for name in SECONDS for line in report(name, arguments)]
+    print("\n".join(missed) or "all within the targets")
+    return 1 if missed else 0
+
+
+def report(strategy: str, arguments: argparse.Namespace) -> Iterator[str]:
+    """Run and print the cases of a strategy, and yield what misses a target."""
+    rows = sorted(arguments.rows)
+    first = Case(strategy, rows[0], arguments.width, arguments.budget, arguments.classes, arguments.groups)
+    half, *found = [
+        run(each) for each in (replace(first, budget=first.budget // 2), *(replace(first, rows=n) for n in rows))
+    ]
+    yield from growth(f"{strategy}: twice the budget", half.cpu, found[0].cpu, 2)
+    for fewer, more, before, after in zip(rows, rows[1:], found, found[1:], strict=False):
+        yield from growth(f"{strategy}: {more:,} samples after {fewer:,}", before.cpu, after.cpu, more / fewer)
+    cases = [(replace(first, rows=n), figures) for n, figures in zip(rows, found, strict=True)]
+    if strategy == "badge" and arguments.many:
+        many = replace(first, rows=rows[-1], classes=arguments.many)
+        cases.append((many, run(many)))
+    for case, figures in cases:
+        if figures.peak > case.allowed():
+            yield f"missed: {case} takes {figures.peak:.0f} MB, allowed {case.allowed():.0f}"
+        if case.rows >= 200_000 and figures.cpu > SECONDS[strategy]:
+            yield f"missed: {case} takes {figures.cpu:.0f} s, allowed {SECONDS[strategy]}"
+
+
+def growth(what: str, before: float, after: float, factor: float) -> Iterator[str]:
+    """Print how often longer the second took, and yield it where that is out of proportion."""
+    ratio = after / before
+    print(f"{what} took {ratio:.2f} times as long")
+    if before > LEAST and ratio > factor * GROWTH / 2:
+        yield f"missed: {what} took {ratio:.2f} times as long, allowed {factor * GROWTH / 2:.2f}"
+
+
+def run(case: Case) -> Figures:
+    """Return the figures of a case, measured in a process of its own."""
+    command = [sys.executable, __file__, "--here", json.dumps(asdict(case))]
+    figures = Figures(**json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    print(
+        f"{case.strategy:>8}  {case.rows:>7,} × {case.width}, budget {case.budget:,}, {case.classes:,} classes: {figures.cpu:6.1f} s"
+        f" of CPU ({figures.wall:.1f} s), {figures.peak:.0f} MB of {case.allowed():.0f}",
+        flush=True,
+    )
+    return figures
+
+
+def measure(case: Case) -> Figures:
+    """Return the figures of a case in this process."""
+    import torch
+
+    from zoo.active.selection import select
+    from zoo.plugins import load_catalog
+    from zoo.registry import resolve_component
+
+    torch.set_num_threads(1)
+    strategy = resolve_component(load_catalog(quiet=True), "acquisition", case.strategy).build()
+    highest, done, before = 0.0, threading.Event(), anonymous()
+
+    def watch() -> None:
+        nonlocal highest
+        while not done.wait(0.002):
+            highest = max(highest, anonymous())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    pool = synthetic(case)
+    cpu, wall = time.process_time(), time.perf_counter()
+    chosen = select(strategy, pool, case.budget)
+    figures = (time.process_time() - cpu, time.perf_counter() - wall)
+    done.set()
+    watcher.join()
+    assert len(set(chosen)) == case.budget
+    return Figures(*figures, peak=highest - before)
+
+
+def synthetic(case: Case) -> MemoryPool:
+    """Return a pool, made part by part so that no copy of it in float32 stands beside it."""
+    import torch
+
+    from zoo.bases import Labeled
+    from zoo.testing.pool import MemoryPool
+
+    generator = torch.Generator().manual_seed(0)
+    centres = 0.5 * torch.randn(max(case.groups, 1), case.width, generator=generator) * bool(case.groups)
+    embeddings = torch.empty(case.rows, case.width, dtype=torch.float16)
+    for part in embeddings.split(PART):
+        which = torch.randint(len(centres), (len(part),), generator=generator)
+        part.copy_(torch.randn(part.shape, generator=generator).add_(centres[which]))
+    fields = {"embeddings": embeddings}
+    if case.strategy == "badge":
+        fields["log_probabilities"] = torch.empty(case.rows, case.classes)
+        for part in fields["log_probabilities"].split(PART):
+            part.copy_(torch.randn(part.shape, generator=generator).mul_(2).log_softmax(dim=1))
+    labels = torch.arange(START) % case.classes
+    labeled = Labeled(
+        embeddings=torch.randn(START, case.width, generator=generator).half(),
+        labels=labels,
+        class_counts=torch.bincount(labels, minlength=case.classes),
+    )
+    ids = [f"{position:08d}" for position in range(case.rows)]
+    needs = frozenset({"embeddings", "log_probabilities", "labeled"})
+    return MemoryPool(ids, fields, needs, shared={"labeled": labeled})
+
+
+def anonymous() -> float:
+    """Return this process's anonymous resident memory in MB, as Linux counts it."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon"):
+            return int(line.split()[1]) * 1024 / 1e6
+    raise SystemExit("this needs Linux")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from fixtures.pools import Largest, labelled, needs, noise, pool, strategy
+from torch import Tensor
+
+from zoo.active.selection import select
+from zoo.errors import RecipeError
+from zoo_acquisitions import coverage
+from zoo_acquisitions.coverage import _pure_radius
+from zoo_acquisitions.distances import BLOCK, Embeddings
+
+LINE = torch.tensor([[0.0], [0.5], [1.0], [1.5], [10.0], [10.5], [20.0]]).half()
+GROUPS = (8 * noise(3, 5, seed=3)).repeat(30, 1) + noise(90, 5)
+
+
+def test_probcover_by_hand() -> None:
+    """Radius 0.7: around 0.5 and 1.0 lie three, and whichever it is leaves one on the other side."""
+    chosen = select(strategy("probcover", "radius=0.7"), pool(LINE), 4)
+    assert chosen[0] in (1, 2) and chosen[1] in (4, 5) and {chosen[2], chosen[3]} & {6}
+    assert select(strategy("probcover", "radius=1.2"), pool(LINE), 3)[0] in (1, 2)
+
+
+def test_what_is_near_to_a_labelled_sample_is_covered() -> None:
+    near = labelled(torch.tensor([[0.7], [10.2]]).half())
+    assert select(strategy("probcover", "radius=1"), pool(LINE, labeled=near), 1) == [6]
+
+
+def test_a_ball_is_open() -> None:
+    assert select(strategy("probcover", "radius=0.5"), pool(LINE, labeled=labelled(LINE[:1])), 7)[-1] == 0
+
+
+@pytest.mark.parametrize("radius", [0.8, 1.7, 4.0])
+@pytest.mark.parametrize("count", [0, 5])
+def test_every_choice_covers_as_many_as_any_can(radius: float, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coverage, "BLOCK", 17)
+    embeddings, centres = noise(120, 3).half(), noise(count, 3, seed=1).half()
+    samples = pool(embeddings, labeled=labelled(centres))
+    chosen = select(strategy("probcover", f"radius={radius}"), samples, 25)
+    near = torch.cdist(embeddings.double(), embeddings.double()) < radius
+    uncovered = ~(torch.cdist(embeddings.double(), centres.double()) < radius).any(dim=1)
+    for position in chosen:
+        assert int((near[position] & uncovered).sum()) == int((near & uncovered).sum(dim=1).max())
+        uncovered &= ~near[position]
+
+
+def test_once_all_are_covered_the_rest_follows_the_seed() -> None:
+    orders = [select(strategy("probcover", "radius=100"), pool(LINE, seed=seed), 7) for seed in (0, 1, 2)]
+    assert all(sorted(order) == list(range(7)) for order in orders) and len({tuple(order[1:]) for order in orders}) > 1
+
+
+@pytest.mark.parametrize(("purity", "judged"), [(1.0, 2000), (0.95, 2000), (0.8, 2000), (0.95, 40)])
+def test_the_automatic_radius_is_the_largest_of_that_purity(
+    purity: float, judged: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(coverage, "_JUDGED", judged)
+    embeddings = (GROUPS + noise(90, 5, seed=5)).half()
+    radius = _pure_radius(pool(embeddings), Embeddings(embeddings), purity)
+    group = torch.arange(90) % 3
+    other = torch.where(group[:, None] != group, torch.cdist(embeddings.double(), embeddings.double()), torch.inf)
+    shares = [float((other.amin(dim=1) >= each).double().mean()) for each in (radius * 0.999, radius * 1.001)]
+    if judged > 90:
+        assert shares[0] >= purity > shares[1]
+    else:
+        assert shares[0] >= purity - 0.1
+
+
+def test_one_ball_from_each_group_covers_groups_that_lie_apart() -> None:
+    chosen = select(strategy("probcover"), pool(GROUPS.half()), 3)
+    assert {position % 3 for position in chosen} == {0, 1, 2}
+
+
+@pytest.mark.parametrize("rows", [noise(1, 3), torch.zeros(6, 3), noise(2, 3).repeat(3, 1)])
+def test_one_sample_one_class_and_duplicates_work(rows: Tensor) -> None:
+    for labeled in (None, labelled(rows[:1].half(), classes=1)):
+        for k in range(1, len(rows) + 1):
+            assert len(set(select(strategy("probcover"), pool(rows.half(), labeled=labeled), k))) == k
+
+
+def test_a_permuted_pool_gives_the_same_ids() -> None:
+    samples = pool(GROUPS.half(), seed=3, round=1)
+    turned = samples.taken(torch.arange(90).flip(0).roll(11))
+    first, second = (select(strategy("probcover"), each, 40) for each in (samples, turned))
+    assert [samples.ids[i] for i in first] == [turned.ids[i] for i in second]
+
+
+def test_memory_does_not_grow_with_the_square_of_the_pool() -> None:
+    samples = pool(noise(3 * BLOCK, 4).half())
+    with Largest() as largest:
+        select(strategy("probcover", "radius=1"), samples, 5)
+    assert largest.elements <= BLOCK * BLOCK
+
+
+def test_needs_and_parameters() -> None:
+    assert needs("probcover") == {"embeddings", "labeled"}
+    with pytest.raises(RecipeError, match=r"acquisition\.radius must be auto or a number > 0"):
+        strategy("probcover", "radius=-1")
