@@ -34,7 +34,7 @@ COMMON = (
     "regularizers=[]",
     "augmentation=null",
     "schedule={name: cosine}",
-    "training.epochs=1000",
+    "training.epochs=100000",
     "training.precision=fp32",
 )
 
