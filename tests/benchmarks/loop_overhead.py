@@ -1,7 +1,8 @@
-"""Images per second of zoo's loop against a bare hand-written PyTorch loop: loop_overhead.py [--steps N] [--rounds N]
+"""Images per second of zoo's loop against a bare hand-written PyTorch loop: loop_overhead.py [--device D] [--steps N] [--rounds N]
 
-Same model, same batches on the device, same optimizer, clip, schedule and check for finite values; the bare loop reads its
-loss once an epoch. Both sides run interleaved in this process with one thread; the bar is a ratio of at least 0.95.
+Same model, same batches on the device, same optimizer, clip, schedule and check for finite values, in 32-bit floats; the bare
+loop reads its loss once an epoch. Both sides run interleaved in this process with one thread; the bar is a ratio of at least
+0.95. Times are process-CPU time, on an accelerator wall time until its work is done.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ COMMON = (
     "regularizers=[]",
     "augmentation=null",
     "schedule={name: cosine}",
-    "training.epochs=1000",
+    "training.epochs=100000",
+    "training.precision=fp32",
 )
 
 
@@ -53,9 +55,9 @@ def ours(x: Experiment, steps: int) -> Callable[[], None]:
 def bare(x: Experiment, steps: int) -> Callable[[], None]:
     model, optimizer = x.model, x.optimizer
     epoch_of_batches = [(b.images.clone(), b.labels.clone()) for b in x.train.training(0, 0)]
-    mean = torch.tensor(x.dataset.mean).view(1, -1, 1, 1)
-    std = torch.tensor(x.dataset.std).view(1, -1, 1, 1)
-    total, step, running = x.total_steps, 0, torch.zeros(())
+    mean = torch.tensor(x.dataset.mean, device=x.device).view(1, -1, 1, 1)
+    std = torch.tensor(x.dataset.std, device=x.device).view(1, -1, 1, 1)
+    total, step, running = x.total_steps, 0, torch.zeros((), device=x.device)
 
     def work() -> None:
         nonlocal step, running
@@ -76,27 +78,38 @@ def bare(x: Experiment, steps: int) -> Callable[[], None]:
             step += 1
             if step % len(epoch_of_batches) == 0:
                 float(running)
-                running = torch.zeros(())
+                running = torch.zeros((), device=x.device)
 
     return work
 
 
+def seconds(work: Callable[[], None], device: torch.device) -> float:
+    """Return the seconds of processor time, and on an accelerator of wall time, that work takes."""
+    if device.type == "cpu":
+        began = time.process_time()
+        work()
+        return time.process_time() - began
+    began = time.perf_counter()
+    work()
+    torch.accelerator.synchronize()
+    return time.perf_counter() - began
+
+
 def steps_per_second(x: Experiment) -> int:
     work = bare(x, 1)
-    work()
-    began = time.process_time()
-    work()
-    return max(1, round(1 / (time.process_time() - began)))
+    seconds(work, x.device)
+    return max(1, round(1 / seconds(work, x.device)))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--steps", type=int, default=0, help="steps per measurement (default: about a second)")
     parser.add_argument("--rounds", type=int, default=9)
     args = parser.parse_args()
     met = True
     for name, (recipe, data) in CASES.items():
-        experiments = [build(zoo.resolve(recipe, data, *COMMON), device="cpu") for _ in range(2)]
+        experiments = [build(zoo.resolve(recipe, data, *COMMON), device=args.device) for _ in range(2)]
         with repeatable(experiments[0].recipe.training, threads=1):
             steps = args.steps or steps_per_second(experiments[1])
             sides = {"zoo": ours(experiments[0], steps), "bare": bare(experiments[1], steps)}
@@ -105,14 +118,12 @@ def main() -> int:
             rates: dict[str, list[float]] = {side: [] for side in sides}
             for number in range(args.rounds):
                 for side in sorted(sides, reverse=bool(number % 2)):
-                    began = time.process_time()
-                    sides[side]()
-                    rates[side].append(steps * 64 / (time.process_time() - began))
+                    rates[side].append(steps * 64 / seconds(sides[side], experiments[0].device))
         ratio = statistics.median(rates["zoo"]) / statistics.median(rates["bare"])
         met &= ratio >= 0.95
         print(
             f"{name}: zoo {statistics.median(rates['zoo']):,.0f} images/s, bare {statistics.median(rates['bare']):,.0f} images/s "
-            f"(process-CPU time, one thread), ratio {ratio:.3f}, bar 0.95: {'met' if ratio >= 0.95 else 'MISSED'}"
+            f"({args.device}, one thread), ratio {ratio:.3f}, bar 0.95: {'met' if ratio >= 0.95 else 'MISSED'}"
         )
     return 0 if met else 1
 

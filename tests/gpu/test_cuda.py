@@ -10,9 +10,12 @@ import pytest
 import torch
 
 import zoo
+from zoo.cli.main import main
 from zoo.evaluation.speed import measure_all
+from zoo.registry import Registry
 from zoo.training.checkpoint import dumps
 from zoo.training.events import StepDone
+from zoo.training.experiment import build
 from zoo.training.randomness import uniform
 from zoo.training.session import Session
 
@@ -22,13 +25,16 @@ pytestmark = [
 ]
 
 
+NAMES = [name for name in Registry.load(zoo.catalog).names() if "/" not in name]
+
+
 def weights(run: zoo.Run) -> dict[str, bytes]:
     return dumps(run.checkpoints.load_last()[0])
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_training_on_cuda_learns_and_evaluates(tiny: Callable[..., zoo.Recipe], precision: str) -> None:
-    run = zoo.train(tiny(f"training.precision={precision}", "training.epochs=8", "data.train_size=800"), device="cuda")
+    run = zoo.train(tiny(f"training.precision={precision}", "training.epochs=20", "data.train_size=800"), device="cuda")
     assert run.summary is not None and run.summary["test"]["accuracy"] > 0.8
     assert run.manifest["environment"]["precision"] == precision
     again = zoo.evaluate(run, device="cuda")
@@ -76,3 +82,25 @@ def test_the_cost_of_a_recipe_on_cuda_has_no_part_of_its_neighbours(tiny: Callab
 def test_draws_are_the_same_bits_on_cpu_and_cuda() -> None:
     samples = torch.arange(10_000)
     assert torch.equal(uniform(1, "x", 2, samples, 6), uniform(1, "x", 2, samples.cuda(), 6).cpu())
+
+
+def settings(name: str) -> list[str]:
+    """Return what makes a recipe start without published weights, which it would download."""
+    return [] if zoo.resolve(name).weights is None else ["weights=null", "freeze=null"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_of_every_recipe_would_start_on_cuda(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", name, "--dry-run", "training.threads=1", "--device", "cuda", *settings(name)]) == 0
+    assert "two steps, evaluation, save and restore went well" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_model_answers_on_cuda_as_on_the_cpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # whose products have ten bits
+    x = build(zoo.resolve(name, *settings(name), "training.precision=fp32"), device="cpu")
+    model, images = x.model.eval(), next(iter(x.train.training(0, 0))).images[:8].float() / 255
+    with torch.inference_mode():
+        here = model(images)
+        there = model.to("cuda")(images.to("cuda")).cpu()
+    assert torch.allclose(here, there, rtol=1e-3, atol=1e-3 * float(here.abs().max()))

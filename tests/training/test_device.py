@@ -44,9 +44,16 @@ def test_switches_of_torch_are_as_before_afterwards() -> None:
     ) == before
 
 
+def test_fused_attention_whose_gradients_differ_from_time_to_time_is_off() -> None:
+    with repeatable(Training(), threads=1):
+        assert not torch.backends.cuda.flash_sdp_enabled() and not torch.backends.cuda.cudnn_sdp_enabled()
+        assert not torch.backends.cuda.mem_efficient_sdp_enabled() and torch.backends.cuda.math_sdp_enabled()
+    assert torch.backends.cuda.flash_sdp_enabled() and torch.backends.cuda.cudnn_sdp_enabled()
+
+
 def test_a_recipe_that_gives_up_determinism_says_so() -> None:
     with repeatable(Training(deterministic=False), threads=1) as inexact:
-        assert not torch.are_deterministic_algorithms_enabled()
+        assert not torch.are_deterministic_algorithms_enabled() and torch.backends.cuda.flash_sdp_enabled()
     assert inexact.reasons == ["training.deterministic is false"]
 
 

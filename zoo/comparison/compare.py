@@ -18,7 +18,7 @@ from zoo.comparison.events import Progress
 from zoo.comparison.execute import finish
 from zoo.comparison.identity import fingerprint
 from zoo.comparison.plan import Cell, Plan
-from zoo.comparison.proposal import Proposal, digests, draft, prove, tune_all
+from zoo.comparison.proposal import digests, draft, prove, tune_all
 from zoo.comparison.question import Question
 from zoo.comparison.searches import searches
 from zoo.errors import RunError
@@ -41,15 +41,21 @@ def begin(
 ) -> Plan:
     """Return the plan of the comparison in `folder`, made and kept there unless it is there already.
 
-    Of several processes that begin at once, one makes it; they share the trials that tune the recipes. Raises RunError where the folder has the plan of another question.
+    Of several processes that begin at once, one makes it; they share the trials that tune the recipes. Raises RunError where
+    the folder has the plan of another question.
     """
     new = storage.claim_folder(folder)
     with FileLock(folder / plans.LOCK), _removed_if_nothing(folder, new):
         if (plan := _kept(folder, question, registry)) is not None:
             return plan
-        proposal = _drafted(question, folder / TUNING, registry, note)
+        if not question.trials:
+            proposal = draft(question, registry, note=note)
+        elif _kept(folder / TUNING, question, registry) is None:
+            # Kept beside the trials: measured anew, seconds would give other steps.
+            drafted = draft(question, registry, note=note)
+            plans.write(folder / TUNING, drafted.plan, drafted.recipes)
     if question.trials:  # without the lock, so that processes share the trials
-        proposal = tune_all(proposal.plan, folder / TUNING, registry.catalog, device=device, note=note)
+        proposal = tune_all(folder / TUNING, registry.catalog, device=device, note=note)
     with FileLock(folder / plans.LOCK), _removed_if_nothing(folder, new):
         if (plan := _kept(folder, question, registry)) is not None:
             return plan
@@ -65,16 +71,6 @@ def _kept(folder: Path, question: Question, registry: Registry) -> Plan | None:
     plan = plans.read(folder)
     plans.require_same(folder, plan, question, digests(question, registry))
     return plan
-
-
-def _drafted(question: Question, folder: Path, registry: Registry, note: Callable[[str], None]) -> Proposal:
-    """Return the draft of the plan; with trials it is kept beside them, since seconds give other steps when they are measured anew."""
-    if (plan := _kept(folder, question, registry)) is not None:
-        return Proposal(plan=plan, recipes=())
-    proposal = draft(question, registry, note=note)
-    if question.trials:
-        plans.write(folder, proposal.plan, proposal.recipes)
-    return proposal
 
 
 @contextmanager

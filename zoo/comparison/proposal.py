@@ -72,19 +72,19 @@ def draft(question: Question, registry: Registry, *, note: Callable[[str], None]
 
 
 def tune_all(
-    drafted: Plan,
     folder: Path,
     catalog: Catalog,
     *,
     device: str = "auto",
     note: Callable[[str], None] = lambda text: None,
 ) -> Proposal:
-    """Return a draft that is kept in `folder` with every recipe tuned by the question's trials on validation, in one study each.
+    """Return the draft that is kept in `folder` with every recipe tuned by the question's trials on validation, in one study each.
 
     The question's settings of trials are those of the trials alone. Trials that ended are not repeated, and processes that do
     the same share them. Raises what `tune` raises, and ZooError where no trial of a recipe is complete.
     """
-    question, registry = drafted.question, Registry.load(catalog, folder / plans.RECIPES)
+    drafted, registry = plans.read(folder), Registry.load(catalog, folder / plans.RECIPES)
+    question = drafted.question
     recipes, contestants = [], []
     for contestant in drafted.contestants:
         name = contestant.name

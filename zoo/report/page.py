@@ -176,7 +176,7 @@ def _curves(analysis: Row) -> list[tuple[str, str]]:
 def _tuning(analysis: Row) -> list[tuple[str, str]]:
     from zoo.report import curves
 
-    return curves.tuning("tuning", analysis["tuning"]) if analysis["tuning"] else []
+    return curves.tuning("tuning", analysis["tuning"])
 
 
 def _effects(analysis: Row) -> list[tuple[str, str | None, list[Row]]]:

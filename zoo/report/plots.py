@@ -102,8 +102,9 @@ def pareto(name: str, title: str, recipes: Sequence[Row], cost: Callable[[Row], 
         ]
         axes.plot([x for x, _ in corners], [y for _, y in corners], color=PALE, linewidth=1, linestyle="--")
         axes.set(xlabel=title, ylabel="accuracy on test, %")
-        if (most := max(value for value, _ in priced)) < LEAST_SPAN * (least := min(value for value, _ in priced)):
-            middle = (least * most) ** 0.5  # costs that hardly differ stand close together
+        least, most = min(value for value, _ in priced), max(value for value, _ in priced)
+        if most < LEAST_SPAN * least:  # costs that hardly differ stand close together
+            middle = (least * most) ** 0.5
             axes.set_xlim(middle / LEAST_SPAN, middle * LEAST_SPAN)
         _plain_logarithms(axes)
         figure.canvas.draw()
@@ -148,9 +149,12 @@ def _dot(axes: Axes, x: float, y: float, family: str) -> None:
 
 
 def _plain_logarithms(axes: Axes) -> None:
-    """Write the values of a logarithmic axis as counts; within one decade, some between its ends too."""
+    """Write the values of a logarithmic axis as counts: some at even steps, of 1, 2 and 5, or powers of ten, as it is wide."""
     low, high = axes.get_xlim()
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 200 else (1,)))
+    if high / low < 5:
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+    else:
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 200 else (1,)))
     axes.xaxis.set_major_formatter(
         FuncFormatter(lambda value, _: compact(value).replace(".00", "").replace(".0 ", " "))
     )

@@ -6,10 +6,11 @@ import os
 import re
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from zoo.data.streaming import cores
 from zoo.errors import DeviceError
@@ -112,12 +113,14 @@ def repeatable(training: Training, threads: int) -> Iterator[Inexact]:
     deterministic: Any = torch.utils.deterministic  # a module whose settings are properties, unknown to type checkers
     saved = (torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled())
     before = (torch.get_num_threads(), cudnn.benchmark, deterministic.fill_uninitialized_memory)
+    # The fused attention of cuda has a deterministic backward pass only where torch raises instead of warning.
+    attention = sdpa_kernel(SDPBackend.MATH) if training.deterministic else nullcontext()
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(training.deterministic, warn_only=True)
     cudnn.benchmark = not training.deterministic
     deterministic.fill_uninitialized_memory = False  # a debugging aid that costs a write of every new tensor
     try:
-        with _collected(inexact):
+        with attention, _collected(inexact):
             yield inexact
     finally:
         torch.use_deterministic_algorithms(saved[0], warn_only=saved[1])
