@@ -128,6 +128,10 @@ class Training(Block, frozen=True, kw_only=True):
         PositiveInt | None, Meta(description="passes over train; 10 where neither this nor steps is given")
     ] = None
     steps: Annotated[PositiveInt | None, Meta(description="optimizer steps, instead of epochs")] = None
+    draws: Annotated[
+        PositiveInt | None,
+        Meta(description="samples in an epoch, each image in its turn, instead of each image once"),
+    ] = None
     batch_size: Annotated[PositiveInt, Meta(description="samples per optimizer step")] = 64
     accumulate: Annotated[PositiveInt, Meta(description="micro-batches that a batch is cut into, to save memory")] = 1
     clip_norm: Annotated[Annotated[float, Meta(gt=0)] | None, Meta(description="largest total gradient norm")] = None

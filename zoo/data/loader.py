@@ -40,7 +40,8 @@ class Loader:
     """The batches of one split.
 
     An epoch of n samples is cut into ceil(n / batch_size) batches that differ by at most one sample, and each of them evenly
-    over `world` processes, of which this is number `rank`. Arrays, and files that fit decoded into `memory_limit` MiB, are
+    over `world` processes, of which this is number `rank`. With `draws` an epoch has so many samples instead, each image in its
+    turn before any comes again. Arrays, and files that fit decoded into `memory_limit` MiB, are
     read once; larger sets of files are streamed. Neither that nor the number of workers changes a bit of a batch.
     With `crop`, training gets random rectangles of the files, which are therefore streamed however small they are. Raises DataError for files that do not decode, UnknownNameError for an unknown split.
     """
@@ -55,6 +56,7 @@ class Loader:
         workers: Workers,
         memory_limit: int,
         crop: ResizedCrop | None = None,
+        draws: int | None = None,
         rank: int = 0,
         world: int = 1,
     ) -> None:
@@ -63,9 +65,10 @@ class Loader:
         self.split = dataset.splits[split]
         self.device = torch.device(device)
         self.batch_size = batch_size
-        self.batches_per_epoch = -(-len(self.split) // batch_size)
+        self._draws_per_epoch = draws or len(self.split)
+        self.batches_per_epoch = -(-self._draws_per_epoch // batch_size)
         self._rank, self._world = rank, world
-        if len(self.split) // self.batches_per_epoch < world:
+        if self._draws_per_epoch // self.batches_per_epoch < world:
             raise DataError(
                 f"batches of {batch_size} of the {len(self.split)} samples of {split} cannot be shared by {world} processes",
                 hint=f"training.batch_size={world}, or more",
@@ -89,10 +92,10 @@ class Loader:
 
         With `weights`, float `(n,)`, as many samples are drawn with replacement, each in proportion to its weight.
         """
-        n = len(self.split)
+        n = self._draws_per_epoch
         samples = torch.from_numpy(self.split.samples)
-        visited = order(seed, epoch, samples) if weights is None else draw(weights, seed, epoch)
-        again = None if weights is None else repeats(visited)
+        visited = _turns(seed, epoch, samples, n) if weights is None else draw(weights, seed, epoch, n)
+        again = None if weights is None and n <= len(samples) else repeats(visited)
         edges = [i * n // self.batches_per_epoch for i in range(self.batches_per_epoch + 1)]
         rows, totals, counts = [], [], []
         for low, high in list(pairwise(edges))[start:]:
@@ -111,6 +114,10 @@ class Loader:
         """
         rows = [torch.arange(a, b) for a, b in list(pairwise(self.evaluation_edges()))[start:]]
         return self._deliver(rows, [len(row) for row in rows], view=view)
+
+    def rows(self, rows: Sequence[Tensor]) -> Iterator[Batch]:
+        """Yield a batch of each of these positions in the split, int64 `(b,)`, as an evaluation sees them."""
+        return self._deliver(rows, [len(row) for row in rows])
 
     def evaluation_edges(self) -> list[int]:
         """Return where this process's batches of an evaluation begin in the split, and where the last ends."""
@@ -166,11 +173,18 @@ def repeats(visited: Tensor) -> Tensor:
     return torch.empty_like(places).index_copy_(0, places, torch.arange(len(visited)) - first)
 
 
-def draw(weights: Tensor, seed: int, epoch: int) -> Tensor:
-    """Return as many positions as there are weights, drawn with replacement: a pure function of weights, seed and epoch."""
+def _turns(seed: int, epoch: int, samples: Tensor, count: int) -> Tensor:
+    """Return so many positions, each sample in its turn before any comes again."""
+    turns = -(-count // len(samples))
+    return torch.cat([order(seed, epoch * turns + turn, samples) for turn in range(turns)])[:count]
+
+
+def draw(weights: Tensor, seed: int, epoch: int, count: int | None = None) -> Tensor:
+    """Return `count` positions, by default as many as there are weights, drawn with replacement: a pure function of weights, seed
+    and epoch."""
     share = torch.cumsum(weights.double().cpu(), 0)
     if not (bool(torch.isfinite(share[-1])) and share[-1] > 0 and bool((weights >= 0).all())):
         raise DataError("sample weights must be finite, not negative, and not all zero")
-    words = bits(seed, "weighted order", epoch, torch.arange(len(weights)))[:, 0]
+    words = bits(seed, "weighted order", epoch, torch.arange(count or len(weights)))[:, 0]
     points = (words & ((1 << 53) - 1)).double() * 2.0**-53 * share[-1]
     return torch.searchsorted(share, points, right=True).clamp_(max=len(weights) - 1)

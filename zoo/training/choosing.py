@@ -53,7 +53,7 @@ def choose(x: Experiment) -> Generator[Evaluating, None, tuple[Recipe, str]]:
     recipe = _with(x.recipe, best)
     assert recipe.freeze is not None
     recipe = replace(recipe, freeze=replace(recipe.freeze, choose=False))
-    count = len(x.images.validation.split)
+    count = len(x.dataset.splits["validation"])
     few = f", on {count} images only: data.validation_fraction=0.3 cuts more" if count < FEW else ""
     return recipe, f"{_words(best)} chosen by {metric}{few} ({seen})"
 

@@ -95,7 +95,7 @@ def _estimate(x: Experiment, step: float, evaluation: float) -> float:
     Where embeddings will take the place of images, images are forwarded until then only: once, or once for each view.
     """
     freeze, epochs = x.recipe.freeze, math.ceil(x.total_steps / x.steps_per_epoch)
-    validation = evaluation * x.validation.batches_per_epoch
+    validation = evaluation * (x.validation.batches_per_epoch if x.validation is not None else 0)
     if freeze is None or not x.embeds:
         heads = 1 + (len(combinations(x.recipe)) if freeze is not None and freeze.choose else 0)
         return heads * (step * x.total_steps + epochs * validation)
@@ -134,6 +134,8 @@ def _endless(loader: Loader | Views, seed: int) -> Iterator[Batch]:
 def _evaluate(x: Experiment) -> float:
     set_mode(x, training=False)
     x.finish_evaluation_model()
+    if x.validation is None:
+        return 0.0
     network = x.evaluation_network().eval()
     began = time.perf_counter()
     done = 0

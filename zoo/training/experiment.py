@@ -20,7 +20,7 @@ from zoo.training.device import choose_device, choose_precision
 from zoo.training.distillation import Distillation, teach
 from zoo.training.distributed import World
 from zoo.training.events import Evaluating
-from zoo.training.features import Embedder, Head, Inputs, Views, usable
+from zoo.training.features import Embedder, Head, Inputs, Views, embedded_inputs, usable
 from zoo.training.freezing import Frozen
 from zoo.training.model import autocast, build_model, fill, size_note, with_head, wrapped
 from zoo.training.optimizer import build_optimizer, restore_optimizer
@@ -64,7 +64,7 @@ class Experiment:
         return self.inputs.train
 
     @property
-    def validation(self) -> Loader:
+    def validation(self) -> Loader | None:
         return self.inputs.validation
 
     @property
@@ -106,7 +106,8 @@ class Experiment:
     def evaluation_network(self, *, images: bool = False) -> nn.Module:
         """Return the model to evaluate, with logits `(B, number of classes)`; with `images`, for these whatever the inputs are."""
         model = self.regularizers.evaluation_model(self.model)
-        return with_head(model if images or self.inputs is self.images else Head(model), self.recipe)
+        inputs = self.images if images else self.inputs
+        return with_head(Head(model) if inputs.embedded else model, self.recipe)
 
     def begin_epoch(self, epoch: int) -> Generator[Evaluating]:
         """Thaw what is to be trained from this epoch on, or put embeddings in place of images; yields progress."""
@@ -115,7 +116,7 @@ class Experiment:
             return
         if freeze.unfreeze_after is not None and epoch >= freeze.unfreeze_after:
             self.thaw()
-        elif self.inputs is self.images and self.embeds:
+        elif not self.inputs.embedded and self.embeds:
             embedder = Embedder(self.recipe, self.model, self.images, self.device, self.precision, self.world)
             self.inputs = yield from embedder.inputs()
             self.network = wrapped(with_head(Head(self.model), self.recipe), self.recipe, self.device, self.world)
@@ -135,7 +136,8 @@ class Experiment:
         """End the processes that decode."""
         for inputs in (self.images, self.inputs):
             inputs.train.close()
-            inputs.validation.close()
+            if inputs.validation is not None:
+                inputs.validation.close()
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of model, optimizer and regularizers; `evaluation` only where other weights are evaluated."""
@@ -174,13 +176,15 @@ def build(
     device: str = "auto",
     world: World | None = None,
     dataset: Dataset | None = None,
+    embedded: Dataset | None = None,
     fresh: bool = True,
     catalog: Catalog | None = None,
 ) -> Experiment:
     """Return the experiment of a recipe; reads and checks the data, builds everything, trains nothing.
 
-    Unless `fresh`, weights from elsewhere are not read: a checkpoint will take their place. A teacher is made of the plugins
-    of `catalog`, by default of those that are installed.
+    Unless `fresh`, weights from elsewhere are not read: a checkpoint will take their place. With the images of `dataset`
+    `embedded` by the frozen backbone already, they are not read either. A teacher is made of the plugins of `catalog`, by
+    default of those that are installed.
     """
     place = choose_device(device)
     world = world or World.current(place)
@@ -194,19 +198,13 @@ def build(
     frozen = None if recipe.freeze is None else Frozen(model, recipe.freeze, recipe.architecture.name)
     if frozen is not None and recipe.weights is None:
         notes.append("what is frozen keeps its random weights, because the recipe names none (weights)")
-    crop = dataset.crop(recipe.augmentation)
-    train = loader(dataset, "train", recipe, place, world, recipe.training.batch_size, crop)
-    validation = loader(dataset, "validation", recipe, place, world, recipe.training.evaluation_batch_size)
-    preprocess = Preprocess(
-        dataset.mean,
-        dataset.std,
-        recipe.augmentation,
-        device=place,
-        cropped=crop is not None,
-        arrangement=recipe.data.arrangement,
-    )
-    images = Inputs(dataset, preprocess, train, validation)
-    distillation = teach(recipe, dataset, preprocess, place, catalog)
+    if embedded is None:
+        images = _images(recipe, dataset, place, world)
+    else:
+        images = embedded_inputs(
+            [embedded], embedded if "validation" in embedded.splits else None, recipe, place, world
+        )
+    distillation = teach(recipe, dataset, images.preprocess, place, catalog)
     notes += [] if distillation is None else [distillation.note]
     regularizers = Regularizers(recipe.regularizers, _context(recipe, model, images))
     return Experiment(
@@ -215,7 +213,7 @@ def build(
         precision=choose_precision(recipe.training.precision, place),
         world=world,
         model=model,
-        network=wrapped(with_head(model, recipe), recipe, place, world),
+        network=wrapped(with_head(Head(model) if images.embedded else model, recipe), recipe, place, world),
         optimizer=build_optimizer(recipe, model, regularizers.parameter_groups()),
         regularizers=regularizers,
         images=images,
@@ -226,13 +224,29 @@ def build(
     )
 
 
+def _images(recipe: Recipe, dataset: Dataset, device: torch.device, world: World) -> Inputs:
+    crop, size = dataset.crop(recipe.augmentation), recipe.training.evaluation_batch_size
+    train = loader(dataset, "train", recipe, device, world, recipe.training.batch_size, crop)
+    there = "validation" in dataset.splits
+    validation = loader(dataset, "validation", recipe, device, world, size) if there else None
+    preprocess = Preprocess(
+        dataset.mean,
+        dataset.std,
+        recipe.augmentation,
+        device=device,
+        cropped=crop is not None,
+        arrangement=recipe.data.arrangement,
+    )
+    return Inputs(dataset, preprocess, train, validation)
+
+
 def with_recipe(x: Experiment, recipe: Recipe, model: nn.Module) -> Experiment:
     """Return the experiment with a model that is its own or a copy of it, and all else of a recipe that differs in settings.
 
     The data, the architecture and what is frozen must be the same.
     """
     regularizers = Regularizers(recipe.regularizers, _context(recipe, model, x.images))
-    network = model if x.inputs is x.images else Head(model)
+    network = Head(model) if x.inputs.embedded else model
     return replace(
         x,
         recipe=recipe,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from zoo import storage
 from zoo.data.augment import Preprocess
-from zoo.data.dataset import Dataset
+from zoo.data.dataset import Dataset, Split
 from zoo.data.ids import content_digests
 from zoo.data.loader import Batch, Loader
 from zoo.recipe import Freeze, Recipe, plain
@@ -24,6 +24,7 @@ from zoo.training import kept
 from zoo.training.distributed import World
 from zoo.training.events import Evaluating
 from zoo.training.randomness import Draws
+from zoo.training.reading import loader
 from zoo.training.regularizers import Regularizers
 from zoo.version import __version__
 
@@ -64,12 +65,13 @@ class Views:
 
 @dataclass
 class Inputs:
-    """What the network trains on: images, or embeddings in their place."""
+    """What the network trains on: images, or embeddings in their place; `validation` is None where there is no such split."""
 
     dataset: Dataset
     preprocess: Preprocess
     train: Loader | Views
-    validation: Loader
+    validation: Loader | None
+    embedded: bool = False
 
 
 def usable(freeze: Freeze | None, preprocess: Preprocess, regularizers: Regularizers) -> bool:
@@ -77,6 +79,17 @@ def usable(freeze: Freeze | None, preprocess: Preprocess, regularizers: Regulari
     if freeze is None or freeze.stages != "backbone" or regularizers.change_batches:
         return False
     return freeze.views > 0 or not preprocess.augments
+
+
+def embedded_inputs(
+    train: Sequence[Dataset], validation: Dataset | None, recipe: Recipe, device: torch.device, world: World
+) -> Inputs:
+    """Return the inputs of a network that sees embeddings: data with a split `train` for each view, and one with `validation`."""
+    sizes, rest = recipe.training, (recipe, device, world)
+    loaders = [loader(dataset, "train", *rest, sizes.batch_size) for dataset in train]
+    held = None if validation is None else loader(validation, "validation", *rest, sizes.evaluation_batch_size)
+    preprocess = Preprocess(train[0].mean, train[0].std, device=device)
+    return Inputs(validation or train[0], preprocess, Views(loaders), held, embedded=True)
 
 
 @dataclass(frozen=True)
@@ -103,21 +116,16 @@ class Embedder:
         train = []
         contents = yield from self._contents("train")
         for view in views:
-            train.append((yield from self._dataset("train", view, contents)))
-        validation = yield from self._dataset("validation", None, (yield from self._contents("validation")))
-        loaders = [self._loader(dataset, "train", self.recipe.training.batch_size) for dataset in train]
-        return Inputs(
-            dataset=validation,
-            preprocess=Preprocess(validation.mean, validation.std, device=self.device),
-            train=Views(loaders),
-            validation=self._loader(validation, "validation", self.recipe.training.evaluation_batch_size),
-        )
+            train.append(self._dataset([(yield from self._split("train", view, contents))]))
+        held = [] if self.images.validation is None else [(yield from self._plain("validation"))]
+        return embedded_inputs(train, self._dataset(held) if held else None, self.recipe, self.device, self.world)
 
-    def _loader(self, dataset: Dataset, split: str, batch_size: int) -> Loader:
-        return Loader(
-            dataset, split, device=self.device, batch_size=batch_size, workers=0,
-            memory_limit=self.recipe.data.memory_limit, rank=self.world.rank, world=self.world.size,
-        )  # fmt: skip
+    def whole(self) -> Generator[Evaluating, None, Dataset]:
+        """Yield progress and return the data with embeddings of each image as it is in place of images, in all splits."""
+        found = []
+        for split in self.images.dataset.splits:
+            found.append((yield from self._plain(split)))
+        return self._dataset(found)
 
     def _contents(self, split: str) -> Generator[Evaluating, None, list[str]]:
         part = self.images.dataset.splits[split]
@@ -131,12 +139,23 @@ class Embedder:
             if self.world.size == 1:  # after each event processes meet, and others may have less to read
                 yield Evaluating(split=f"digests of {split}", done=done, total=len(part))
 
-    def _dataset(self, split: str, view: int | None, contents: list[str]) -> Generator[Evaluating, None, Dataset]:
-        data = self.images.dataset
+    def _plain(self, split: str) -> Generator[Evaluating, None, Split]:
+        return (yield from self._split(split, None, (yield from self._contents(split))))
+
+    def _split(self, split: str, view: int | None, contents: list[str]) -> Generator[Evaluating, None, Split]:
         embeddings = yield from self._found(split, view, contents)
-        width = embeddings.shape[1]
-        held = replace(data.splits[split], _pixels=embeddings[:, :, None, None])
-        return replace(data, splits={split: held}, channels=width, size=(1, 1), mean=(0.0,) * width, std=(1.0,) * width)
+        return replace(self.images.dataset.splits[split], _pixels=embeddings[:, :, None, None])
+
+    def _dataset(self, found: Sequence[Split]) -> Dataset:
+        width = found[0].pixels((1, 1), 0).shape[1]
+        return replace(
+            self.images.dataset,
+            splits={split.name: split for split in found},
+            channels=width,
+            size=(1, 1),
+            mean=(0.0,) * width,
+            std=(1.0,) * width,
+        )
 
     def _found(self, split: str, view: int | None, contents: list[str]) -> Generator[Evaluating, None, kept.Array]:
         path = storage.cache_folder("embeddings") / f"{self._key(split, view, contents)}.npy"
@@ -165,8 +184,7 @@ class Embedder:
     @torch.inference_mode()
     def _compute(self, rows: kept.Rows, split: str, view: int | None) -> Generator[Evaluating]:
         model: Any = self.model.eval()
-        loader, preprocess = (self.images.train if split == "train" else self.images.validation), self.images.preprocess
-        assert isinstance(loader, Loader)
+        loader, preprocess = self._images(split), self.images.preprocess
         label = f"embeddings of {split}" if view is None else f"embeddings of {split}, view {view + 1}"
         edges = loader.evaluation_edges()
         start, seed, total = (
@@ -184,6 +202,13 @@ class Embedder:
             done = min(total, done + len(batch.samples) * self.world.size)
             yield Evaluating(split=label, done=done, total=total)
         loader.close()
+
+    def _images(self, split: str) -> Loader:
+        there = {"train": self.images.train, "validation": self.images.validation}.get(split)
+        if isinstance(there, Loader):
+            return there
+        size = self.recipe.training.evaluation_batch_size
+        return loader(self.images.dataset, split, self.recipe, self.device, self.world, size)
 
     @torch.inference_mode()
     def _probe(self) -> str:

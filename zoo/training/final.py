@@ -63,8 +63,8 @@ def evaluate_split(
     """
     if split == "test" and x.world.leads:
         run.record_access(split, purpose, len(x.dataset.splits[split]))
-    size = x.recipe.training.evaluation_batch_size
-    batches = loader(x.dataset, split, x.recipe, x.device, x.world, size) if split == "test" else x.images.validation
+    there = x.images.validation if split == "validation" else None
+    batches = there or loader(x.dataset, split, x.recipe, x.device, x.world, x.recipe.training.evaluation_batch_size)
     predictions = yield from predict(
         x.evaluation_network(images=True),
         batches,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grads_with_norm_, get_total_norm
 
 from zoo.components import OptimizerSpec
-from zoo.data.loader import Batch
+from zoo.data.loader import Batch, Loader
 from zoo.errors import ComponentError, NonFiniteError
 from zoo.evaluation.metrics import summarize
 from zoo.evaluation.predictions import predict
@@ -58,7 +58,7 @@ def fit(x: Experiment, progress: Progress) -> Iterator[Event]:
             )
         trained = time.perf_counter() - began
         train = _train_metrics(x, progress)
-        validation = yield from validate(x)
+        validation = {} if x.validation is None else (yield from validate(x, x.validation))
         metrics = {**train, **validation, "lr": x.optimizer.param_groups[0]["lr"]}
         best = progress.finish_epoch(x.recipe, metrics)
         timings = {
@@ -164,13 +164,13 @@ def _train_metrics(x: Experiment, progress: Progress) -> dict[str, float]:
     return {"train/loss": float(loss) / seen, "train/accuracy": int(correct) / seen}
 
 
-def validate(x: Experiment) -> Generator[Evaluating, None, dict[str, float]]:
+def validate(x: Experiment, validation: Loader) -> Generator[Evaluating, None, dict[str, float]]:
     """Evaluate the validation split and return its loss and accuracy."""
     set_mode(x, training=False)
     x.finish_evaluation_model()
     predictions = yield from predict(
         x.evaluation_network(),
-        x.validation,
+        validation,
         x.preprocess,
         split="validation",
         device=x.device,

@@ -86,7 +86,9 @@ class Progress:
         """Take in the figures of one epoch; return whether it is the best so far by the recipe's metric."""
         self.epoch += 1
         self.forget_sums()
-        best = self.best.see(monitored(recipe), metrics[monitored(recipe)], self.epoch)
+        metric = monitored(recipe)
+        # Without validation each epoch counts as better than the one before.
+        best = metric not in metrics or self.best.see(metric, metrics[metric], self.epoch)
         stopping: EarlyStopping | None = recipe.training.early_stopping
         if stopping is not None:
             self.stopping.see(stopping.monitor, metrics[stopping.monitor], self.epoch, stopping.min_delta)

@@ -50,6 +50,7 @@ def loader(
         workers=recipe.data.workers,
         memory_limit=recipe.data.memory_limit,
         crop=crop,
+        draws=recipe.training.draws if split == "train" else None,
         rank=world.rank,
         world=world.size,
     )
