@@ -14,6 +14,7 @@ from msgspec import Meta
 from zoo.augmentation import Arrangement
 from zoo.augmentation import Augmentation as Augmentation
 from zoo.components import Component
+from zoo.rounds import Active as Active
 from zoo.schedules import SCHEDULES, Fraction, Schedule
 
 
@@ -198,6 +199,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     augmentation: Augmentation
     training: Training
     acquisition: Component[Literal["acquisition"]] | None
+    active: Active | None
     search: dict[str, Range]
     target: Target | None
     origins: dict[str, str]
@@ -216,6 +218,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
             self.optimizer,
             *self.regularizers,
             self.acquisition,
+            *(self.active.strategies if self.active is not None else ()),
         )
         return tuple(part for part in parts if part is not None)
 
@@ -239,6 +242,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
             entry["distill"] = plain(self.distill)
         if self.acquisition is not None:
             entry["acquisition"] = {"name": self.acquisition.name, **plain(self.acquisition.params)}
+        if self.active is not None:
+            entry["active"] = plain(self.active)
         if self.search:
             entry["search"] = {path: plain(values) for path, values in self.search.items()}
         if self.target is not None:

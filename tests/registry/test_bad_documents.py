@@ -19,7 +19,7 @@ BLOCKS: list[tuple[str, list[str]]] = [
     (
         "    zzz: 1\n",
         [
-            "r.yaml:7:5: unknown block 'zzz'; blocks are data, architecture, optimizer, schedule, loss, weights, freeze, distill, regularizers, augmentation, training, acquisition, search, target"
+            "r.yaml:7:5: unknown block 'zzz'; blocks are data, architecture, optimizer, schedule, loss, weights, freeze, distill, regularizers, augmentation, training, acquisition, active, search, target"
         ],
     ),
     ("    training: 3\n", ["r.yaml:7:15: training must be a mapping, got 3 instead"]),
@@ -344,7 +344,7 @@ DOCUMENTS: list[tuple[str, list[str]]] = [
     (
         "version: 1\ndefaults: {colour: red}\n",
         [
-            "r.yaml:2:12: unknown block 'colour'; blocks are data, architecture, optimizer, schedule, loss, weights, freeze, distill, regularizers, augmentation, training, acquisition, search, target"
+            "r.yaml:2:12: unknown block 'colour'; blocks are data, architecture, optimizer, schedule, loss, weights, freeze, distill, regularizers, augmentation, training, acquisition, active, search, target"
         ],
     ),
     (
@@ -526,7 +526,7 @@ def test_a_key_that_stands_twice_refuses_the_whole_file(tmp_path: Path) -> None:
         ("optimiser.lr=1", "unknown block 'optimiser'; did you mean 'optimizer'? (optimiser.lr=1)"),
         (
             "extends=x",
-            "unknown block 'extends'; blocks are data, architecture, optimizer, schedule, loss, weights, freeze, distill, regularizers, augmentation, training, acquisition, search, target (extends=x)",
+            "unknown block 'extends'; blocks are data, architecture, optimizer, schedule, loss, weights, freeze, distill, regularizers, augmentation, training, acquisition, active, search, target (extends=x)",
         ),
         (
             "regularizers.dropout=null",

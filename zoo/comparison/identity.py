@@ -28,7 +28,7 @@ def fingerprint(recipe: Recipe, data: str) -> str:
         else value
         for key, value in recipe.to_dict().items()
     }
-    for key in ("acquisition", "target", *(() if _chooses(recipe) else ("search",))):
+    for key in ("acquisition", "active", "target", *(() if _chooses(recipe) else ("search",))):
         document.pop(key, None)
     if recipe.weights not in (None, PRETRAINED):
         document["weights"] = _contents(Path(str(recipe.weights)).expanduser())

@@ -54,6 +54,12 @@ class Split:
                 self._pixels = chosen if self.images.size == size else sizes.resize(chosen, size)
         return self._pixels
 
+    def taken(self, rows: Positions, labels: Positions | None = None) -> Split:
+        """Return these rows of it, int64 `(m,)`, in this order; other labels take the place of theirs where some are given."""
+        pixels = None if self._pixels is None else self._pixels[rows]
+        given = self.labels[rows] if labels is None else labels
+        return replace(self, samples=self.samples[rows], labels=given, _pixels=pixels)
+
     def forget(self) -> None:
         """Let go of pixels that have been read."""
         self._pixels = None

@@ -10,7 +10,7 @@ import msgspec
 from zoo.components import Component, Kind, RegularizerSpec
 from zoo.errors import ZooError, nearest
 from zoo.plugins import Catalog
-from zoo.recipe import Augmentation, DataSettings, Distill, Freeze, Training
+from zoo.recipe import Active, Augmentation, DataSettings, Distill, Freeze, Training
 from zoo.registry.documents import Mark, Node
 from zoo.registry.merging import name_node
 from zoo.registry.shapes import component_kind, default_components, is_struct, options
@@ -24,6 +24,7 @@ STRUCTS: dict[str, type[msgspec.Struct]] = {
     "distill": Distill,
     "training": Training,
     "augmentation": Augmentation,
+    "active": Active,
 }
 COMPONENTS: tuple[Kind, ...] = ("data", "architecture", "optimizer", "acquisition")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ from zoo.errors import ZooError, nearest
 from zoo.guard import guarded
 from zoo.plugins import Catalog
 from zoo.recipe import (
+    Active,
     Augmentation,
     DataSettings,
     Distill,
@@ -32,7 +34,7 @@ from zoo.schedules import SCHEDULES, Constant, Plateau
 
 REQUIRED = ("data", "architecture", "optimizer")
 BLOCKS = (
-    *REQUIRED, "schedule", "loss", "weights", "freeze", "distill", "regularizers", "augmentation", "training", "acquisition", "search", "target",
+    *REQUIRED, "schedule", "loss", "weights", "freeze", "distill", "regularizers", "augmentation", "training", "acquisition", "active", "search", "target",
 )  # fmt: skip
 METRICS = ("train/loss", "train/accuracy", "validation/loss", "validation/accuracy")
 TARGETS = tuple(
@@ -97,6 +99,7 @@ class _Resolver:
             "augmentation": self._block("augmentation", Augmentation, Augmentation()),
             "training": self._block("training", Training, Training()),
             "acquisition": self._component("acquisition") if "acquisition" in self.node.mapping else None,
+            "active": self._block("active", Active, None),
             "search": search,
             "target": self._block("target", Target, None),
         }
@@ -215,8 +218,9 @@ class _Resolver:
             self._metric("schedule.monitor", schedule.monitor, METRICS)
         if isinstance(parts["target"], Target):
             self._metric("target.metric", parts["target"].metric, TARGETS)
-        if parts["acquisition"] not in (BAD, None) and parts["architecture"] is not BAD:
-            self._check_acquisition(parts["acquisition"], parts["architecture"])
+        if parts["architecture"] is not BAD:
+            for path, strategy in _strategies(parts):
+                self._check_acquisition(path, strategy, parts["architecture"])
         for path, message in misfits(
             {key: part for key, part in parts.items() if part is not BAD}, self.converter.partial
         ):
@@ -224,12 +228,12 @@ class _Resolver:
         if parts["search"] is not BAD:
             self._check_search(parts["search"])
 
-    def _check_acquisition(self, acquisition: Component[Any], architecture: Component[Any]) -> None:
+    def _check_acquisition(self, path: str, acquisition: Component[Any], architecture: Component[Any]) -> None:
         assert isinstance(acquisition.spec, AcquisitionSpec)
         try:
             needs = acquisition.spec.needs_of(acquisition.params)
         except ZooError as error:
-            self._report("acquisition", error.problem)
+            self._report(path, error.problem)
             return
         if not {"embeddings", "labeled"} & needs:
             return
@@ -242,7 +246,7 @@ class _Resolver:
             return
         if not embeds:
             self._report(
-                "acquisition",
+                path,
                 f"acquisition '{acquisition.name}' needs embeddings, which architecture '{architecture.name}' does not give",
             )
 
@@ -275,3 +279,11 @@ class _Resolver:
                 break
             node, rest = node.mapping[key], rest[len(key) + 1 :]
         return node.mark
+
+
+def _strategies(parts: Mapping[str, Any]) -> Iterator[tuple[str, Component[Any]]]:
+    """Yield every acquisition strategy that could be read, with its path."""
+    if parts["acquisition"] not in (BAD, None):
+        yield "acquisition", parts["acquisition"]
+    if parts["active"] not in (BAD, None):
+        yield from ((f"active.strategies.{i}", strategy) for i, strategy in enumerate(parts["active"].strategies))

@@ -9,7 +9,7 @@ import msgspec
 
 from zoo.components import KINDS, Component, Kind
 from zoo.plugins import Catalog, Entry
-from zoo.recipe import Augmentation, DataSettings, Distill, Freeze, Loss, Range, Target, Training
+from zoo.recipe import Active, Augmentation, DataSettings, Distill, Freeze, Loss, Range, Target, Training
 from zoo.registry.files import VERSION
 from zoo.registry.resolution import BLOCKS, WEIGHTS
 from zoo.schedules import SCHEDULES
@@ -29,6 +29,7 @@ def json_schema(catalog: Catalog) -> Schema:
         "regularizers": {"type": "array", "items": _ref("regularizer")},
         "augmentation": _struct(Augmentation),
         "training": _struct(Training),
+        "active": _struct(Active),
         "search": {"type": "object", "additionalProperties": _struct(Range)},
         "target": _struct(Target),
     }

@@ -46,7 +46,7 @@ def combine(
     """Make a finished run of the best weights of finished runs, trained apart, and return its summary.
 
     The recipe is the first run's with the architecture `ensemble`; what belongs to the training of a single network (`weights`,
-    `freeze`, `distill`, `search`, `target`) is left out, and so is an acquisition that needs embeddings. `members` of the summary has the
+    `freeze`, `distill`, `active`, `search`, `target`) is left out, and so is an acquisition that needs embeddings. `members` of the summary has the
     figures that each run ended with. Raises RunError for fewer than two runs, for one that is unfinished, named twice or nested
     too deep, and for runs that differ in classes, images, normalisation, data or loss; DataError where the data has changed since.
     """
@@ -185,6 +185,7 @@ def _recipe(runs: Sequence[Run], recipes: Sequence[Recipe], catalog: Catalog, ho
         freeze=None,
         distill=None,
         search={},
+        active=None,
         target=None,
     )
 

@@ -1,0 +1,85 @@
+"""What a strategy needs to know of samples, computed in one streamed pass over them, and no more than that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from zoo.active.dropout_passes import passes
+from zoo.active.pool import Fields
+from zoo.data.loader import Loader
+from zoo.training.experiment import Experiment
+
+LARGEST = torch.finfo(torch.float16).max
+
+
+class Scorer:
+    """Computes fields of a loader's samples with a trained model, in evaluation transforms and mode.
+
+    Dropout passes, `passes` of them, have the masks of this `seed`. Each member of the `committee` answers in a pass of its own.
+    """
+
+    def __init__(
+        self, x: Experiment, samples: Loader, *, seed: int, passes: int, committee: Sequence[Scorer] = ()
+    ) -> None:
+        self._x = x
+        self._samples = samples
+        self._seed = seed
+        self._passes = passes
+        self._committee = committee
+        self._network = x.evaluation_network().eval()
+
+    def __call__(self, rows: Sequence[Tensor], wanted: frozenset[str]) -> Iterator[Fields]:
+        """Yield the wanted fields of each of these positions in the loader's split, int64 `(b,)`."""
+        members = [member(rows, frozenset({"log_probabilities"})) for member in self._committee]
+        own = self._own(rows, wanted - {"committee"})
+        for fields in own:
+            if "committee" in wanted:
+                answers = [next(member)["log_probabilities"] for member in members]
+                fields = {**fields, "committee": torch.stack(answers, dim=1)}
+            yield fields
+
+    def _own(self, rows: Sequence[Tensor], wanted: frozenset[str]) -> Iterator[Fields]:
+        if not wanted:
+            yield from ({} for _ in rows)
+            return
+        for batch in self._samples.rows(rows):
+            with torch.inference_mode():
+                fields = self._fields(batch.images, wanted)
+            yield {name: value.cpu() for name, value in fields.items()}
+
+    def _fields(self, images: Tensor, wanted: frozenset[str]) -> Fields:
+        pixels = self._x.preprocess.evaluate(images)
+        found: dict[str, Tensor] = {}
+        if wanted - {"mc_log_probabilities"}:
+            with self._x.autocast(), _seen_by_classifier(self._x.model, "embeddings" in wanted) as seen:
+                logits = self._network(pixels).float()
+            found = {"logits": logits, "log_probabilities": logits.log_softmax(dim=1)}
+            found |= {"embeddings": half(vectors) for vectors in seen}
+        if "mc_log_probabilities" in wanted:
+            with self._x.autocast():
+                found["mc_log_probabilities"] = passes(self._network, pixels, seed=self._seed, passes=self._passes)
+        return {name: found[name] for name in wanted}
+
+
+def half(vectors: Tensor) -> Tensor:
+    """Return float16 of values of any size: what is too large becomes the largest."""
+    return vectors.float().clamp(-LARGEST, LARGEST).half()
+
+
+@contextmanager
+def _seen_by_classifier(model: nn.Module, wanted: bool) -> Iterator[list[Tensor]]:
+    """Collect the embeddings `(b, D)` that the classifier of the model is given."""
+    seen: list[Tensor] = []
+    if not wanted:
+        yield seen
+        return
+    classifier = model.get_submodule(str(model.classifier))
+    handle = classifier.register_forward_pre_hook(lambda module, args: seen.append(args[0].flatten(1)))
+    try:
+        yield seen
+    finally:
+        handle.remove()

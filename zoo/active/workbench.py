@@ -1,0 +1,146 @@
+"""A recipe's data and device, set up once: what every round trains on, chooses from and is tested on."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from zoo.active.scoring import Scorer
+from zoo.data.dataset import Dataset
+from zoo.data.loader import Loader
+from zoo.evaluation.predictions import Predictions, predict
+from zoo.plugins import Catalog
+from zoo.recipe import Recipe, Training
+from zoo.rounds import Active
+from zoo.training.events import EpochDone, Evaluating, Event
+from zoo.training.experiment import Experiment, build
+from zoo.training.features import Embedder
+from zoo.training.loop import fit, set_mode
+from zoo.training.progress import Progress
+from zoo.training.reading import loader
+
+Rows = NDArray[np.int64]
+State = Mapping[str, Any]
+SEEDS = 1_000_000  # of rounds, between those of two simulations
+
+
+@dataclass
+class Workbench:
+    """The experiment `x` holds the data, all that can be asked for in `train`, and a model that is never trained.
+
+    Where the backbone is frozen and sees each image as it is, `embedded` has embeddings in place of all images.
+    """
+
+    x: Experiment
+    embedded: Dataset | None
+    catalog: Catalog
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.x.recipe
+
+    @property
+    def data(self) -> Dataset:
+        """The data that networks see: images, or embeddings."""
+        return self.x.dataset if self.embedded is None else self.embedded
+
+    def loader(self, split: str) -> Loader:
+        """Return the loader of a split in evaluation."""
+        if split == "train" and self.embedded is None and isinstance(self.x.train, Loader):
+            return self.x.train
+        size = self.recipe.training.evaluation_batch_size
+        return loader(self.data, split, self.recipe, self.x.device, self.x.world, size)
+
+    def train(self, rows: Rows, labels: Rows, seed: int, start: State | None) -> Generator[Event, None, Experiment]:
+        """Train on these rows of train with these labels, from new weights or those of `start`, and return the experiment.
+
+        Its evaluation network has the weights of the best epoch on validation, without validation those of the last.
+        """
+        recipe = msgspec.structs.replace(self.recipe, training=msgspec.structs.replace(self.recipe.training, seed=seed))
+        images = _with_train(self.x.dataset, rows, labels)
+        embedded = None if self.embedded is None else _with_train(self.embedded, rows, labels)
+        x = build(
+            recipe, device=str(self.x.device), world=self.x.world, dataset=images, embedded=embedded,
+            fresh=start is None, catalog=self.catalog,
+        )  # fmt: skip
+        if start is not None:
+            x.model.load_state_dict(start)
+        best: State | None = None
+        for event in fit(x, Progress(x.device)):
+            yield event
+            if isinstance(event, EpochDone) and event.best and x.validation is not None:
+                best = copy.deepcopy(x.regularizers.evaluation_model(x.model).state_dict())
+        set_mode(x, training=False)
+        if x.validation is None:
+            x.finish_evaluation_model()
+        elif best is not None:
+            x.regularizers.evaluation_model(x.model).load_state_dict(best)
+        return x
+
+    def answers(self, x: Experiment, split: str) -> Generator[Evaluating, None, Predictions]:
+        """Return what a trained model says of a split."""
+        return (
+            yield from predict(
+                x.evaluation_network(), self.loader(split), x.preprocess, split=split, device=x.device,
+                precision=x.precision, world=x.world,
+            )
+        )  # fmt: skip
+
+    def mean_answers(
+        self, x: Experiment, split: str, seed: int, passes: int
+    ) -> Generator[Evaluating, None, Predictions]:
+        """Return the logarithms of mean probabilities over dropout passes, as logits."""
+        samples, part = self.loader(split), self.data.splits[split]
+        score = Scorer(x, samples, seed=seed, passes=passes)
+        units = torch.arange(len(part)).split(samples.batch_size)
+        found = []
+        for unit, fields in zip(units, score(units, frozenset({"mc_log_probabilities"})), strict=True):
+            several = fields["mc_log_probabilities"].double()
+            found.append((several.logsumexp(dim=1) - np.log(passes)).float().numpy())
+            yield Evaluating(split=f"{split}, {passes} passes", done=int(unit[-1]) + 1, total=len(part))
+        order = np.argsort(part.samples)
+        return Predictions(split, part.samples[order], part.labels[order], np.concatenate(found)[order])
+
+
+def set_up(recipe: Recipe, dataset: Dataset, device: str, catalog: Catalog) -> Generator[Event, None, Workbench]:
+    """Return the workbench of a recipe whose `active` block is set; yields progress while a frozen backbone embeds images."""
+    assert recipe.active is not None
+    recipe = msgspec.structs.replace(
+        recipe, training=training(recipe.training, recipe.active), freeze=_unchosen(recipe)
+    )
+    if recipe.active.validation == "unused":
+        dataset = replace(dataset, splits={name: s for name, s in dataset.splits.items() if name != "validation"})
+    x = build(recipe, device=device, dataset=dataset, catalog=catalog)
+    embedded = None
+    if x.embeds and recipe.freeze is not None and not recipe.freeze.views and recipe.freeze.unfreeze_after is None:
+        embedded = yield from Embedder(recipe, x.model, x.images, x.device, x.precision, x.world).whole()
+    return Workbench(x, embedded, catalog)
+
+
+def training(settings: Training, active: Active) -> Training:
+    """Return how long each round trains: so many steps, or as the recipe says; without validation nothing stops it early."""
+    if active.steps is not None:
+        settings = msgspec.structs.replace(settings, steps=active.steps, epochs=None)
+    if active.validation == "unused":
+        settings = msgspec.structs.replace(settings, early_stopping=None, best=None)
+    return settings
+
+
+def round_seed(seed: int, round: int) -> int:
+    """Return the seed of one round's training, the same for all strategies."""
+    return (seed * SEEDS + round) % 2**32
+
+
+def _unchosen(recipe: Recipe) -> Any:
+    return None if recipe.freeze is None else msgspec.structs.replace(recipe.freeze, choose=False)
+
+
+def _with_train(data: Dataset, rows: Rows, labels: Rows) -> Dataset:
+    return replace(data, splits={**data.splits, "train": data.splits["train"].taken(rows, labels)})
