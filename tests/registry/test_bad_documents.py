@@ -240,7 +240,10 @@ BLOCKS: list[tuple[str, list[str]]] = [
         ["r.yaml:7:23: an integer must fit in 64 bits, got 99999999999999999999 instead"],
     ),
     ("    acquisition: entropie\n", ["r.yaml:7:18: unknown acquisition 'entropie'; did you mean 'entropy'?"]),
-    ("    acquisition: acme/bald\n", ["r.yaml:7:18: unknown acquisition 'acme/bald'; did you mean 'batch-bald' or 'bald'?"]),
+    (
+        "    acquisition: acme/bald\n",
+        ["r.yaml:7:18: unknown acquisition 'acme/bald'; did you mean 'batch-bald' or 'bald'?"],
+    ),
     (
         "    search: {optimizer.lrr: {low: 0.1, high: 1}}\n",
         ["r.yaml:7:29: unknown setting 'optimizer.lrr'; did you mean 'optimizer.lr'?"],
