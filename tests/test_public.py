@@ -21,6 +21,7 @@ PUBLIC = [
     "DataSourceSpec",
     "DropPath",
     "Dropout",
+    "Dropout2d",
     "FileImages",
     "NoParams",
     "OptimizerSpec",

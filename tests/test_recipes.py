@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fixtures import mnist
 from safetensors.torch import save_file
 
 import zoo
@@ -30,7 +31,9 @@ def random_weights(recipe: Recipe, path: Path) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_run_of_every_recipe_would_start(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = zoo.resolve(name)
-    settings = [] if recipe.weights is None else [f"weights={random_weights(recipe, tmp_path / 'w.safetensors')}"]
+    settings = mnist.settings(recipe, tmp_path)
+    if recipe.weights is not None:
+        settings.append(f"weights={random_weights(recipe, tmp_path / 'w.safetensors')}")
     assert main(["train", name, "--dry-run", "training.threads=1", *settings]) == 0
     assert "two steps, evaluation, save and restore went well" in "".join(capsys.readouterr())
 

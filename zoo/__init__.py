@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from zoo.evaluation.classifier import Classifier, Prediction, load
     from zoo.facts import ArchitectureFacts, Pretrained
     from zoo.hookspecs import hookimpl
-    from zoo.modules import Dropout, DropPath
+    from zoo.modules import Dropout, Dropout2d, DropPath
     from zoo.plugins import Catalog
     from zoo.recipe import Recipe
     from zoo.training.run import Run
@@ -56,6 +56,7 @@ _HOMES = {
     "DataSourceSpec": "zoo.components",
     "DropPath": "zoo.modules",
     "Dropout": "zoo.modules",
+    "Dropout2d": "zoo.modules",
     "FileImages": "zoo.data.sources",
     "NoParams": "zoo.components",
     "OptimizerSpec": "zoo.components",
@@ -98,6 +99,7 @@ __all__ = [
     "DataSourceSpec",
     "DropPath",
     "Dropout",
+    "Dropout2d",
     "FileImages",
     "NoParams",
     "OptimizerSpec",

@@ -23,6 +23,23 @@ class Dropout(nn.Dropout):
         return input if self.p == 0 else super().forward(input)
 
 
+class Dropout2d(nn.Dropout2d):
+    """Dropout of whole maps `(B, C, H, W)`, which the engine finds and sets as it does `Dropout`.
+
+    Tompson et al., "Efficient object localization using convolutional networks", CVPR 2015.
+    """
+
+    def __init__(self, p: float = 0.0, place: Place = "body") -> None:
+        super().__init__(p)
+        self.place = place
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input if self.p == 0 else super().forward(input)
+
+
+DROPOUTS = (Dropout, Dropout2d)
+
+
 def attach_dropout(layer: nn.Linear, place: Place) -> Dropout:
     """Put dropout before a linear layer of a finished model and return it.
 

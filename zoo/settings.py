@@ -44,16 +44,28 @@ def _changed(part: Any, path: str, name: str, value: Any) -> Any:
 
 def absolute_paths(recipe: Recipe) -> Recipe:
     """Return the recipe with the paths of its data source and of its weights made absolute: they mean the same in any folder."""
-    params: Any = recipe.source.params
-    path = getattr(params, "path", None)
-    assert isinstance(recipe.source.spec, DataSourceSpec)
-    if recipe.source.spec.recognizes is not None and isinstance(path, str) and path:
-        params = msgspec.structs.replace(params, path=_absolute(path))
-        source: Component[Any] = Component(recipe.source.spec, recipe.source.name, params, recipe.source.provenance)
+    source = _placed(recipe.source)
+    if source != recipe.source:
         recipe = msgspec.structs.replace(recipe, source=source)
     if recipe.weights in (None, PRETRAINED):
         return recipe
     return msgspec.structs.replace(recipe, weights=_absolute(recipe.weights))
+
+
+def _placed(source: Component[Any]) -> Component[Any]:
+    """Return a data source with its path, and those of sources inside it, made absolute."""
+    assert isinstance(source.spec, DataSourceSpec)
+    values = {name: getattr(source.params, name) for name in source.params.__struct_fields__}
+    changed: dict[str, Any] = {
+        name: _placed(value)
+        for name, value in values.items()
+        if isinstance(value, Component) and value.spec.kind == "data"
+    }
+    path = values.get("path")
+    if source.spec.recognizes is not None and isinstance(path, str) and path:
+        changed["path"] = _absolute(path)
+    params = msgspec.structs.replace(source.params, **changed)
+    return Component(source.spec, source.name, params, source.provenance)
 
 
 def _absolute(path: str) -> str:

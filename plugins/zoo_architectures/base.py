@@ -61,6 +61,18 @@ def widened(sizes: Iterable[int], width: float) -> tuple[int, ...]:
     return tuple(max(1, round(size * width)) for size in sizes)
 
 
+def glorot(model: nn.Module) -> None:
+    """Draw the weights of convolutions and dense layers uniformly as Keras does by default, and set their biases to 0.
+
+    Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural networks", AISTATS 2010.
+    """
+    for module in model.modules():
+        if isinstance(module, (nn.Conv2d, nn.Linear)):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
 def stem(in_channels: int, width: int) -> nn.Sequential:
     """Return a convolution 3×3 that keeps the size of the image, with batch norm and ReLU."""
     return nn.Sequential(nn.Conv2d(in_channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())

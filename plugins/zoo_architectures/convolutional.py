@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from zoo.modules import Dropout
-from zoo_architectures.base import EmbeddingClassifier, widened
+from zoo_architectures.base import EmbeddingClassifier, glorot, widened
 from zoo_architectures.specs import convolutional as specs
 
 Size = tuple[int, int]
@@ -83,27 +83,31 @@ class KerasCNN(EmbeddingClassifier):
     """Convolutions 32@3×3 and 64@3×3 without padding, max pooling 2, dense, dense.
 
     The network of Keras's first MNIST example (mnist_cnn.py, 2015), which drops after the pooling and before the last layer. Images above 28 px
-    are pooled to maps of 12×12 before the dense layer. A width other than 1 multiplies filters and units.
+    are pooled to maps of 12×12 before the dense layer. A width other than 1 multiplies filters and units. With kernels of 4×4, 32
+    filters in both convolutions and weights of Glorot and Bengio it is the network of Gal, Islam and Ghahramani, "Deep Bayesian
+    active learning with image data", ICML 2017.
     """
 
     depths = ("conv1", "conv2", "hidden")
 
     def __init__(self, params: specs.KerasCNN, num_outputs: int, in_channels: int, image_size: Size) -> None:
         super().__init__()
-        height, width = (min((side - 4) // 2, 12) for side in image_size)
-        filters1, filters2, units = widened((32, 64, params.hidden), params.width)
+        height, width = (pooled_side(min(side, 28), params.kernel) for side in image_size)
+        filters1, filters2, units = widened((*params.filters, params.hidden), params.width)
         self.relu = nn.ReLU()
-        self.conv1 = nn.Conv2d(in_channels, filters1, 3)
-        self.conv2 = nn.Conv2d(filters1, filters2, 3)
+        self.conv1 = nn.Conv2d(in_channels, filters1, params.kernel)
+        self.conv2 = nn.Conv2d(filters1, filters2, params.kernel)
         self.pool = nn.MaxPool2d(2)
         self.adapt = nn.AdaptiveAvgPool2d((height, width))
         self.pool_dropout = Dropout(0.0, place="body")
         self.flatten = nn.Flatten()
         self.hidden = nn.Linear(filters2 * height * width, units)
         self.head = nn.Linear(units, num_outputs)
+        if params.init == "glorot":
+            glorot(self)
 
     def forward_features(self, x: Tensor) -> Tensor:
-        """Return maps `(B, 64 at width 1, h, w)` with h and w at most 12."""
+        """Return maps `(B, 64 at width 1, h, w)`, h and w as images of 28 px give them at most: 12 with kernels of 3×3."""
         maps = self.relu(self.conv2(self.relu(self.conv1(x))))
         features: Tensor = self.pool_dropout(self.adapt(self.pool(maps)))
         return features
@@ -112,6 +116,11 @@ class KerasCNN(EmbeddingClassifier):
         """Return the dense layer's output `(B, hidden)`."""
         embedding: Tensor = self.relu(self.hidden(self.flatten(features)))
         return embedding
+
+
+def pooled_side(side: int, kernel: int) -> int:
+    """Return the pixels per side that two convolutions without padding and a pooling by 2 leave."""
+    return (side - 2 * (kernel - 1)) // 2
 
 
 def build(params: specs.ConvNet, *, num_outputs: int, in_channels: int, image_size: Size) -> nn.Module:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Meta
+from msgspec import Meta, field
 
-from zoo.components import DataSourceSpec, Params
+from zoo.components import Component, DataSourceSpec, Params
 from zoo.hookspecs import hookimpl
 
 TorchvisionName = Literal["MNIST", "FashionMNIST", "KMNIST", "CIFAR10", "CIFAR100", "SVHN"]
@@ -36,6 +36,22 @@ class Torchvision(Params, frozen=True, kw_only=True):
     download: Annotated[bool, Meta(description="fetch the dataset when it is not there")] = False
 
 
+def _digits() -> Any:
+    """Return a name, which is resolved like those of a recipe."""
+    return "digits"
+
+
+class Replicas(Params, frozen=True, kw_only=True):
+    """Another source, each of its training images several times with normal noise, and all images normalised."""
+
+    base: Annotated[Component[Literal["data"]], Meta(description="source of the images, with its parameters")] = field(
+        default_factory=_digits
+    )
+    times: Annotated[int, Meta(ge=1, description="how often each training image stands in train")] = 3
+    noise: Annotated[float, Meta(ge=0, description="standard deviation, in deviations of the training images")] = 0.1
+    seed: Annotated[int, Meta(ge=0, lt=2**32, description="decides the noise")] = 0
+
+
 @hookimpl
 def zoo_data_sources() -> Iterable[DataSourceSpec]:
     return [
@@ -59,6 +75,12 @@ def zoo_data_sources() -> Iterable[DataSourceSpec]:
             summary="NumPy arrays x_train, y_train, x_test, y_test in one .npz file",
             params=Npz,
             recognizes="zoo_data_sources.recognize:npz",
+        ),
+        DataSourceSpec(
+            name="replicas",
+            factory="zoo_data_sources.replicas:build",
+            summary="a source with noisy copies of its training images (Kirsch et al., NeurIPS 2019)",
+            params=Replicas,
         ),
         DataSourceSpec(
             name="torchvision",

@@ -24,6 +24,13 @@ _PARAMETERS = (
         strength="strength",
     ),
     RegularizerSpec(
+        name="l2",
+        factory="zoo_regularizers.penalties:build_l2",
+        summary="penalty on squared weights, of chosen layers where wanted",
+        params=schemas.L2,
+        strength="strength",
+    ),
+    RegularizerSpec(
         name="gradient-noise",
         factory="zoo_regularizers.gradient_noise:build",
         summary="annealed normal noise on the gradients (Neelakantan et al., 2015)",

@@ -30,6 +30,10 @@ class Dropout(Params, frozen=True, kw_only=True):
         Literal["head", "recurrent", "all"],
         Meta(description="head: before the classifier; recurrent: after recurrent layers; all: wherever it can act"),
     ] = "head"
+    body: Annotated[
+        Annotated[float, Meta(ge=0, lt=1)] | None,
+        Meta(description="another rate between hidden layers, unless rate is 0; null: rate with `all`, else none"),
+    ] = None
 
 
 class LabelSmoothing(Params, frozen=True, kw_only=True):
@@ -56,6 +60,16 @@ class L1(Params, frozen=True, kw_only=True):
     """Adds the sum of absolute weights to the loss; biases and normalisation are spared."""
 
     strength: Annotated[float, Meta(ge=0, description="coefficient of the sum of absolute weights")] = 1e-5
+
+
+class L2(Params, frozen=True, kw_only=True):
+    """Adds the sum of squared weights to the loss; biases and normalisation are spared."""
+
+    strength: Annotated[float, Meta(ge=0, description="coefficient of the sum of squared weights")] = 1e-4
+    layers: Annotated[
+        tuple[str, ...] | None, Meta(description="modules whose weights count, such as [hidden]; null: all")
+    ] = None
+    per_sample: Annotated[bool, Meta(description="divide the coefficient by the number of training samples")] = False
 
 
 class DropPath(Params, frozen=True, kw_only=True):

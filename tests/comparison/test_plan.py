@@ -54,6 +54,8 @@ def test_a_run_is_named_by_what_decides_its_figures() -> None:
         zoo.resolve(NET, "search.optimizer.lr={low: 0.1, high: 0.2}"),
     )
     assert {fingerprint(other, "data") for other in same} == {fingerprint(recipe, "data")}
+    here, there = (zoo.resolve(NET, f"data={{name: replicas, base: {{name: npz, path: {p}}}}}") for p in ("a", "b"))
+    assert fingerprint(here, "data") == fingerprint(there, "data")
     others = (zoo.resolve(NET, "optimizer.lr=0.01"), zoo.resolve(NET, "training.epochs=3"))
     assert fingerprint(recipe, "data") not in {fingerprint(other, "data") for other in others}
     assert fingerprint(recipe, "data") != fingerprint(recipe, "other data")

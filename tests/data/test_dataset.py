@@ -92,3 +92,15 @@ def test_a_damaged_image_is_named(dataset: Prepare, photos: Path) -> None:
     with pytest.raises(DataError, match="2 images do not decode") as caught:
         dataset("folder", path=str(photos))
     assert "00.png" in str(caught.value) and "03.jpg" in str(caught.value)
+
+
+def test_groups_come_along_with_samples(source: Source) -> None:
+    inner = source("replicas", base=source("digits"), times=2)
+    given = DataSettings(classes=["3", "5"], normalization=Normalization(mean=[0.0], std=[1.0]))
+    data = prepare(given, inner, min_size=1, preferred_size=None, architecture="none")
+    train, test = data.splits["train"], data.splits["test"]
+    assert train.groups is not None and np.array_equal(train.groups, train.samples % 1078)
+    assert test.groups is None and test.part(np.arange(3)).groups is None
+    few = train.part(train.groups == train.groups[0])
+    assert few.groups is not None and few.groups.tolist() == [train.groups[0]] * 2
+    assert few.labels.tolist() == [train.labels[0]] * 2 and len(few.pixels(data.size, 0)) == 2

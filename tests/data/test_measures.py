@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from hashlib import sha256
+
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from zoo.data.measures import fingerprint, statistics_float32, statistics_uint8
 from zoo.data.sources import ArrayImages, SourceData, SourceSplit
@@ -48,3 +51,19 @@ def test_the_fingerprint_changes_with_pixels_labels_names_and_splits() -> None:
     prints = [of(), of(changed), of(classes=("a", "c")), of(keep=49), of(shift=1)]
     assert of() == prints[0]
     assert len(set(prints)) == 5
+
+
+def test_groups_change_the_fingerprint_and_none_leave_it_as_it_was() -> None:
+    labels, chosen = np.arange(50) % 2, {"train": (np.arange(50), np.arange(50) % 2)}
+
+    def of(groups: NDArray[np.int64] | None) -> str:
+        data = SourceData(("a", "b"), {"train": SourceSplit(ArrayImages(IMAGES), labels, groups)})
+        return fingerprint(data, ("a", "b"), chosen)
+
+    digest = sha256(repr((("a", "b"), [("train", 50)])).encode())
+    for array in chosen["train"]:
+        digest.update(array.astype("<i8").tobytes())
+    digest.update(f"train|u1{IMAGES.shape}".encode() + IMAGES.tobytes())
+    assert of(None) == digest.hexdigest()
+    prints = {of(None), of(np.arange(50)), of(np.arange(50) // 2)}
+    assert len(prints) == 3 and of(np.arange(50)) in prints

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from zoo.components import Component
 from zoo.data.dataset import Dataset
+from zoo.data.partition import Parts, Positions, cut
 from zoo.errors import DataError, UnknownNameError
 from zoo.recipe import DataSettings
+from zoo.training.randomness import bits
 
 Prepare = Callable[..., Dataset]
 SaveArrays = Callable[..., Path]
@@ -118,3 +121,63 @@ def test_a_train_split_too_small_to_cut_is_refused(dataset: Prepare, tmp_path: P
     np.savez(path, x_train=np.zeros((2, 4, 4), dtype=np.uint8), y_train=[0, 1])
     with pytest.raises(DataError, match="too small to cut off test"):
         dataset("npz", path=str(path))
+
+
+def of_groups(groups: Positions, labels: Positions, **settings: Any) -> tuple[Parts, list[str]]:
+    """Return the parts that are cut from a train split with these groups, and what is said of them."""
+    notes: list[str] = []
+    parts: Parts = {"train": (np.arange(len(labels)), labels)}
+    return cut(parts, DataSettings(**settings), notes, groups), notes
+
+
+def test_groups_stay_on_one_side_of_every_cut() -> None:
+    """Sixty groups of one to four images, whose images are scattered over the split."""
+    sizes = np.arange(60) % 4 + 1
+    order = np.argsort(bits(0, "test", 0, torch.arange(int(sizes.sum())))[:, 0].numpy())
+    groups = np.repeat(np.arange(60) * 7 - 100, sizes)[order]
+    labels = groups % 3
+    parts, notes = of_groups(groups, labels, test_fraction=0.2, validation_fraction=0.25, train_size=60)
+    found = {name: set(groups[samples]) for name, (samples, _) in parts.items()}
+    assert {name: len(each) for name, each in found.items() if name != "train"} == {"test": 12, "validation": 12}
+    assert not (
+        found["train"] & found["test"] | found["train"] & found["validation"] | found["test"] & found["validation"]
+    )
+    for name, (samples, own) in parts.items():
+        assert np.array_equal(own, labels[samples])
+        assert len(samples) == np.isin(groups, list(found[name])).sum()
+        assert set(own) == {0, 1, 2}
+    assert len(parts["train"][0]) == pytest.approx(60, abs=5)
+    assert notes[0] == (
+        f"test: {len(parts['test'][0])} of 150 images cut from train in whole groups, stratified, split_seed 0"
+    )
+    assert notes[2].endswith("images in whole groups, stratified")
+
+
+def test_groups_are_stratified_by_their_first_image() -> None:
+    groups, labels = np.repeat(np.arange(20), 3), np.tile([0, 1, 1], 20)
+    labels[30:] = np.tile([1, 0, 0], 10)
+    parts, _ = of_groups(groups, labels, test_fraction=0.2, validation_fraction=0.25)
+    for name, share in (("test", 4), ("validation", 4), ("train", 12)):
+        firsts = parts[name][1][::3]
+        assert np.bincount(firsts).tolist() == [share // 2, share // 2]
+
+
+def test_a_train_size_takes_whole_groups_of_equal_size_exactly() -> None:
+    groups, labels = np.tile(np.arange(50), 3), np.tile(np.arange(50) % 5, 3)
+    parts, _ = of_groups(groups, labels, test_fraction=0, validation_fraction=0.2, train_size=30)
+    samples, own = parts["train"]
+    assert len(samples) == 30 and np.bincount(own).tolist() == [6] * 5
+    assert np.unique(groups[samples], return_counts=True)[1].tolist() == [3] * 10
+
+
+def test_each_image_a_group_of_its_own_is_cut_as_without_groups() -> None:
+    labels, settings = np.arange(90) % 3, {"test_fraction": 0.2, "train_size": 31}
+    alone, _ = of_groups(np.arange(90), labels, **settings)
+    notes: list[str] = []
+    plain = cut({"train": (np.arange(90), labels)}, DataSettings(**settings), notes)  # type: ignore[arg-type]
+    assert all(np.array_equal(alone[name][0], plain[name][0]) for name in plain) and len(plain["train"][0]) == 31
+
+
+def test_classes_of_one_group_each_cannot_be_cut() -> None:
+    with pytest.raises(DataError, match="no class has two groups of images"):
+        of_groups(np.arange(30) % 3, np.arange(30) % 3)

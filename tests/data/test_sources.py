@@ -35,6 +35,8 @@ def test_arrays_become_contiguous_and_writeable_without_changing_the_callers() -
         (lambda: ArrayImages(np.zeros((2, 1, 4, 4))), "needs uint8 or float32"),
         (lambda: FileImages(Path(), ("a",), 2), "1 or 3 channels"),
         (lambda: SourceSplit(ArrayImages(PIXELS), LABELS[:1]), "labels must be int64"),
+        (lambda: SourceSplit(ArrayImages(PIXELS), LABELS, LABELS[:1]), "groups must be int64"),
+        (lambda: SourceSplit(ArrayImages(PIXELS), LABELS, LABELS.astype(np.int32)), "groups must be int64"),  # type: ignore[arg-type]
         (lambda: SourceData(("a",), {"train": SourceSplit(ArrayImages(PIXELS), LABELS)}), "labels of train"),
         (lambda: SourceData(("a", "a"), {"train": SourceSplit(ArrayImages(PIXELS), LABELS)}), "distinct"),
         (lambda: SourceData(("a", "b"), {"val": SourceSplit(ArrayImages(PIXELS), LABELS)}), "splits must be among"),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from fixtures import mnist
 
 import zoo
 from zoo.cli.main import main
@@ -84,21 +85,24 @@ def test_draws_are_the_same_bits_on_cpu_and_cuda() -> None:
     assert torch.equal(uniform(1, "x", 2, samples, 6), uniform(1, "x", 2, samples.cuda(), 6).cpu())
 
 
-def settings(name: str) -> list[str]:
-    """Return what makes a recipe start without published weights, which it would download."""
-    return [] if zoo.resolve(name).weights is None else ["weights=null", "freeze=null"]
+def settings(name: str, folder: Path) -> list[str]:
+    """Return what makes a recipe start without published weights and data, which it would download."""
+    recipe = zoo.resolve(name)
+    return mnist.settings(recipe, folder) + ([] if recipe.weights is None else ["weights=null", "freeze=null"])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_run_of_every_recipe_would_start_on_cuda(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", name, "--dry-run", "training.threads=1", "--device", "cuda", *settings(name)]) == 0
+def test_a_run_of_every_recipe_would_start_on_cuda(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", name, "--dry-run", "training.threads=1", "--device", "cuda", *settings(name, tmp_path)]) == 0
     assert "two steps, evaluation, save and restore went well" in "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_model_answers_on_cuda_as_on_the_cpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_answers_on_cuda_as_on_the_cpu(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)  # whose products have ten bits
-    x = build(zoo.resolve(name, *settings(name), "training.precision=fp32"), device="cpu")
+    x = build(zoo.resolve(name, *settings(name, tmp_path), "training.precision=fp32"), device="cpu")
     model, images = x.model.eval(), next(iter(x.train.training(0, 0))).images[:8].float() / 255
     with torch.inference_mode():
         here = model(images)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import timm
 import torch
-from fixtures.architectures import build, embeds, images, on_meta, shaken, weights
+from fixtures.architectures import build, embeds, facts, images, on_meta, shaken, weights
 from torch import nn
 from torch.nn import functional
 
@@ -48,7 +48,7 @@ def test_conv_net_pools_large_images_to_14_and_stays_small() -> None:
     assert torch.allclose(model.forward_features(batch), functional.avg_pool2d(pooled, 2), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["conv-net", "lenet5", "keras-cnn", "renet"])
+@pytest.mark.parametrize("name", ["conv-net", "lenet5", "keras-cnn", "batchbald-cnn", "renet"])
 def test_dropout_before_the_classifier_is_the_regularizers(name: str) -> None:
     """So it acts on cached embeddings as on images, and the embedding itself is whole."""
     model, batch = build(name, (1, 28, 28)), images(3, 1, 28, 28)
@@ -82,7 +82,7 @@ def test_lenet5_computes_what_its_description_says(activation: str, pooling: str
     assert torch.allclose(model(batch), model.head(hidden), atol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "size"), [("lenet5", 12), ("keras-cnn", 6)])
+@pytest.mark.parametrize(("name", "size"), [("lenet5", 12), ("keras-cnn", 6), ("batchbald-cnn", 16)])
 def test_the_smallest_image_leaves_one_pixel_and_large_ones_cost_no_more_weights(name: str, size: int) -> None:
     model = build(name, (1, size, size))
     assert model.forward_features(images(1, 1, size, size)).shape[2:] == (1, 1)
@@ -99,6 +99,54 @@ def test_keras_cnn_has_the_published_layers_and_weights() -> None:
     assert torch.allclose(model(batch), model.head(hidden), atol=1e-5)
     assert embeds(model, batch)
     assert [m.place for m in model.modules() if isinstance(m, Dropout)] == ["body"]
+
+
+def test_keras_cnn_draws_its_weights_as_its_layers_do_one_after_another() -> None:
+    with stream(0, "init", 0):
+        plain = (nn.Conv2d(1, 32, 3), nn.Conv2d(32, 64, 3), nn.Linear(9216, 128), nn.Linear(128, 10))
+    expected = [p for layer in plain for p in layer.parameters()]
+    assert all(map(torch.equal, build("keras-cnn", (1, 28, 28)).state_dict().values(), expected))
+
+
+GAL = {"kernel": 4, "filters": [32, 32], "init": "glorot"}
+
+
+def test_keras_cnn_can_be_the_network_of_deep_bayesian_active_learning() -> None:
+    model, batch = build("keras-cnn", (1, 28, 28), **GAL), images(2, 1, 28, 28)
+    assert [tuple(p.shape) for n, p in model.named_parameters() if n.endswith("weight")] == [
+        (32, 1, 4, 4), (32, 32, 4, 4), (128, 32 * 11 * 11), (10, 128)
+    ]  # fmt: skip
+    assert weights(model) == 513_994 == weights(on_meta("keras-cnn", (1, 224, 224), **GAL))
+    maps = functional.conv2d(batch, model.conv1.weight, model.conv1.bias).relu()
+    maps = functional.max_pool2d(functional.conv2d(maps, model.conv2.weight, model.conv2.bias).relu(), 2)
+    hidden = functional.linear(maps.flatten(1), model.hidden.weight, model.hidden.bias).relu()
+    assert torch.allclose(model(batch), model.head(hidden), atol=1e-5)
+
+
+def test_glorots_weights_fill_their_bounds_and_biases_are_0() -> None:
+    """Uniform in ±√(6 / (inputs + outputs)), those of a convolution counted over its kernel."""
+    model = build("keras-cnn", (1, 28, 28), **GAL)
+    fans = {"conv1": 16 + 512, "conv2": 512 + 512, "hidden": 3872 + 128, "head": 128 + 10}
+    for name, fan in fans.items():
+        layer, bound = model.get_submodule(name), (6 / fan) ** 0.5
+        drawn = layer.weight.detach()
+        assert 0.97 * bound < float(drawn.abs().max()) <= bound * (1 + 1e-6)
+        # The deviation of a uniform distribution is its bound over √3; the fewest weights, 512, give it within 8 %.
+        assert float(drawn.std()) == pytest.approx(bound / 3**0.5, rel=0.08)
+        assert not layer.bias.any()
+
+
+@pytest.mark.parametrize("kernel", [1, 4, 7, 14])
+def test_keras_cnn_needs_images_of_twice_its_kernel(kernel: int) -> None:
+    size = facts("keras-cnn", kernel=kernel).min_size
+    model = build("keras-cnn", (1, size, size), kernel=kernel)
+    assert size == 2 * kernel and model.forward_features(images(1, 1, size, size)).shape[2:] == (1, 1)
+    assert on_meta("keras-cnn", (1, 28, 28), kernel=kernel).hidden.in_features == 64 * (15 - kernel) ** 2
+
+
+def test_a_width_multiplies_the_filters_that_are_given() -> None:
+    slim = on_meta("keras-cnn", (1, 28, 28), filters=[10, 30], width=0.5)
+    assert (slim.conv1.out_channels, slim.conv2.out_channels, slim.hidden.out_features) == (5, 15, 64)
 
 
 @pytest.mark.parametrize(

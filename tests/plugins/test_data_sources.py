@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import struct
 import subprocess
 import sys
 import unicodedata
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fixtures import mnist
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -65,7 +65,7 @@ def test_announcing_and_recognising_import_nothing_heavy(tmp_path: Path) -> None
 
 
 def test_no_parameter_takes_the_name_of_a_setting() -> None:
-    assert {"digits", "folder", "npz", "torchvision"} == set(SPECS)
+    assert {"digits", "folder", "npz", "replicas", "torchvision"} == set(SPECS)
     for spec in SPECS.values():
         assert not DATA_SETTINGS & set(spec.params.__struct_fields__)
 
@@ -264,13 +264,7 @@ def test_files_that_are_no_npz_are_refused(tmp_path: Path) -> None:
 
 
 def write_idx(root: Path, name: str) -> None:
-    """Write digits in the files that torchvision's MNIST reads (the IDX format of LeCun, Cortes and Burges)."""
-    raw = root / name / "raw"
-    raw.mkdir(parents=True)
-    for prefix, part in (("train", slice(0, 40)), ("t10k", slice(40, 60))):
-        for kind, values in (("images-idx3", DIGITS[part]), ("labels-idx1", TARGETS[part].astype(np.uint8))):
-            header = struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
-            (raw / f"{prefix}-{kind}-ubyte").write_bytes(header + values.tobytes())
+    mnist.write(root, (DIGITS[:40], TARGETS[:40]), (DIGITS[40:], TARGETS[40:]), name)
 
 
 def test_torchvisions_folder_is_read(tmp_path: Path) -> None:
@@ -328,12 +322,7 @@ def prepared(name: str, settings: DataSettings, **params: Any) -> Dataset:
 @pytest.mark.slow
 def test_mnist_reads_the_same_from_both_layouts(test_data: Path, tmp_path: Path) -> None:
     with np.load(test_data / "mnist.npz") as arrays:
-        raw = tmp_path / "MNIST" / "raw"
-        raw.mkdir(parents=True)
-        for prefix, key in (("train", "train"), ("t10k", "test")):
-            for kind, values in (("images-idx3", arrays[f"x_{key}"]), ("labels-idx1", arrays[f"y_{key}"])):
-                header = struct.pack(f">BBBB{values.ndim}I", 0, 0, 8, values.ndim, *values.shape)
-                (raw / f"{prefix}-{kind}-ubyte").write_bytes(header + values.tobytes())
+        mnist.write(tmp_path, *((arrays[f"x_{split}"], arrays[f"y_{split}"]) for split in ("train", "test")))
     npz, torchvision = (
         prepared(name, DataSettings(), path=path)
         for name, path in (("npz", str(test_data / "mnist.npz")), ("torchvision", str(tmp_path)))

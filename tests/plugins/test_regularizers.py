@@ -185,6 +185,28 @@ def test_dropout_everywhere_adds_the_head_to_the_recurrent_places() -> None:
     assert list(model.state_dict()) == keys
 
 
+def test_dropout_has_another_rate_between_hidden_layers_where_one_is_given() -> None:
+    model = network("keras-cnn", hidden=6)
+    assert attached(model, "dropout", rate=0.5, body=0.25).changes == [("dropout", "changed 2 modules")]
+    assert places(model) == {"pool_dropout": 0.25, "head.dropout": 0.5}
+    model = network("keras-cnn", hidden=6)
+    attached(model, "dropout", rate=0.5, where="all")
+    assert places(model) == {"pool_dropout": 0.5, "head.dropout": 0.5}
+    model = network("keras-cnn", hidden=6)
+    attached(model, "dropout", rate=0.0, body=0.25)
+    assert set(places(model).values()) == {0.0}
+
+
+def test_a_rate_of_the_body_wants_a_place_in_it() -> None:
+    with pytest.raises(ComponentError) as caught:
+        attached(network("conv-net", filters=2, hidden=6), "dropout", body=0.25)
+    assert str(caught.value) == (
+        "dropout.body is 0.25, and ConvNet can drop nothing between hidden layers\n"
+        "  possible: an architecture with a place for it, such as keras-cnn\n"
+        "  try: regularizers.dropout.body=null"
+    )
+
+
 def test_dropout_where_nothing_can_drop_is_refused_with_the_way_out() -> None:
     with pytest.raises(ComponentError) as caught:
         attached(network("conv-net"), "dropout", where="recurrent")

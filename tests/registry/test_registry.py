@@ -217,6 +217,9 @@ def test_paths_become_absolute(registry: Registry, tmp_path: Path) -> None:
     assert absolute_paths(registry.resolve("base")).source.params.path == str(tmp_path / "a.npz")  # type: ignore[attr-defined]
     digits = registry.resolve("child")
     assert absolute_paths(digits) is digits
+    nested = registry.resolve("child", ["data={name: replicas, base: {name: npz, path: a.npz}}"])
+    inner = absolute_paths(nested).source.params.base  # type: ignore[attr-defined]
+    assert inner.params.path == str(tmp_path / "a.npz")
 
 
 def test_data_replaces_the_source_and_says_what_it_saw(registry: Registry, tmp_path: Path) -> None:

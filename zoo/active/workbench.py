@@ -143,4 +143,5 @@ def _unchosen(recipe: Recipe) -> Any:
 
 
 def _with_train(data: Dataset, rows: Rows, labels: Rows) -> Dataset:
-    return replace(data, splits={**data.splits, "train": data.splits["train"].taken(rows, labels)})
+    train = replace(data.splits["train"].part(rows), labels=labels)
+    return replace(data, splits={**data.splits, "train": train})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -22,12 +23,7 @@ def fingerprint(recipe: Recipe, data: str) -> str:
     """Return a digest of the recipe, of the data by its fingerprint, of the weights and the teacher that it begins from by their
     contents, and of the versions that compute.
     """
-    document: dict[str, Any] = {
-        key: {name: item for name, item in value.items() if name not in _PLACES.get(key, ())}
-        if isinstance(value, dict)
-        else value
-        for key, value in recipe.to_dict().items()
-    }
+    document: dict[str, Any] = {key: _without(value, _PLACES.get(key, ())) for key, value in recipe.to_dict().items()}
     for key in ("acquisition", "active", "target", *(() if _chooses(recipe) else ("search",))):
         document.pop(key, None)
     if recipe.weights not in (None, PRETRAINED):
@@ -37,6 +33,13 @@ def fingerprint(recipe: Recipe, data: str) -> str:
     document["versions"] = [__version__, *map(version, _LIBRARIES), *sorted(_plugins(recipe))]
     described = json.dumps([document, data], sort_keys=True)
     return hashlib.blake2b(described.encode(), digest_size=16).hexdigest()
+
+
+def _without(value: Any, names: Collection[str]) -> Any:
+    """Return a block without the settings of these names, be they its own or those of what is in it."""
+    if not isinstance(value, dict):
+        return value
+    return {name: _without(item, names) for name, item in value.items() if name not in names}
 
 
 def _chooses(recipe: Recipe) -> bool:

@@ -26,13 +26,14 @@ class Split:
     """Some images of a source split and their labels.
 
     `samples` int64 `(n,)` are positions in `images`, and the samples of the randomness law; `labels` int64 `(n,)` index the
-    dataset's classes.
+    dataset's classes; `groups` int64 `(n,)`, where the source has them, are equal for images of the same original.
     """
 
     name: str
     images: Images
     samples: Positions
     labels: Positions
+    groups: Positions | None = None
     _pixels: NDArray[Any] | None = field(default=None, repr=False)
 
     def __len__(self) -> int:
@@ -54,11 +55,11 @@ class Split:
                 self._pixels = chosen if self.images.size == size else sizes.resize(chosen, size)
         return self._pixels
 
-    def taken(self, rows: Positions, labels: Positions | None = None) -> Split:
-        """Return these rows of it, int64 `(m,)`, in this order; other labels take the place of theirs where some are given."""
-        pixels = None if self._pixels is None else self._pixels[rows]
-        given = self.labels[rows] if labels is None else labels
-        return replace(self, samples=self.samples[rows], labels=given, _pixels=pixels)
+    def part(self, chosen: NDArray[Any]) -> Split:
+        """Return the split of these of its images alone, in this order: positions int64 `(m,)`, or a mask `(n,)`."""
+        groups = None if self.groups is None else self.groups[chosen]
+        pixels = None if self._pixels is None else self._pixels[chosen]
+        return replace(self, samples=self.samples[chosen], labels=self.labels[chosen], groups=groups, _pixels=pixels)
 
     def forget(self) -> None:
         """Let go of pixels that have been read."""
@@ -125,7 +126,7 @@ def prepare(
     notes: list[str] = []
     if cut and "train" in parts:
         notes += partition.idle(parts, settings, source.name)
-        parts = partition.cut(parts, settings, notes)
+        parts = partition.cut(parts, settings, notes, data.splits["train"].groups)
     partition.check(names, parts, known=classes is not None)
     images = _uniform(data)
     if size is None:
@@ -137,10 +138,7 @@ def prepare(
             architecture=architecture,
         )
         notes.insert(0, why)
-    prepared = {
-        name: Split(name, data.splits[name if name in data.splits else "train"].images, *part)
-        for name, part in parts.items()
-    }
+    prepared = {name: _split(name, data, *part) for name, part in parts.items()}
     count = images.channels
     if statistics is not None and settings.normalization == "auto":
         mean, std = (values if count == len(values) else (sum(values) / len(values),) * count for values in statistics)
@@ -165,6 +163,12 @@ def _built(source: Component[Any]) -> SourceData:
     return data
 
 
+def _split(name: str, data: SourceData, samples: Positions, labels: Positions) -> Split:
+    """Return a split of the source's own of this name, or one that was cut from its train."""
+    source = data.splits[name if name in data.splits else "train"]
+    return Split(name, source.images, samples, labels, None if source.groups is None else source.groups[samples])
+
+
 def _with_channels(data: SourceData, channels: int | None) -> SourceData:
     """Return the data with the channels of a run: files are decoded to it, arrays have it or are refused."""
     if channels is None or all(split.images.channels == channels for split in data.splits.values()):
@@ -175,7 +179,7 @@ def _with_channels(data: SourceData, channels: int | None) -> SourceData:
             raise DataError(
                 f"the images have {split.images.channels} channels", possible=f"{channels}, as in the run's data"
             )
-        changed[name] = SourceSplit(replace(split.images, channels=channels), split.labels)
+        changed[name] = replace(split, images=replace(split.images, channels=channels))
     return SourceData(data.classes, changed)
 
 

@@ -54,13 +54,15 @@ def fingerprint(
 ) -> str:
     """Return the sha256 of class names, the (samples, labels) of each split, and the content of the source.
 
-    Content is the bytes of arrays, and path and size of files.
+    Content is the bytes of arrays, path and size of files, and groups where there are some.
     """
     digest = sha256(repr((classes, [(name, len(samples)) for name, (samples, _) in parts.items()])).encode())
     for samples, labels in parts.values():
         digest.update(samples.astype("<i8").tobytes())
         digest.update(labels.astype("<i8").tobytes())
     for name, split in data.splits.items():
+        if split.groups is not None:
+            digest.update(f"{name}/groups".encode() + split.groups.astype("<i8").tobytes())
         images = split.images
         if isinstance(images, ArrayImages):
             digest.update(f"{name}{images.data.dtype.newbyteorder('<').str}{images.data.shape}".encode())

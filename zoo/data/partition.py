@@ -44,27 +44,20 @@ def choose_classes(
     return names, parts
 
 
-def cut(parts: Parts, settings: DataSettings, notes: list[str]) -> Parts:
+def cut(parts: Parts, settings: DataSettings, notes: list[str], groups: Positions | None = None) -> Parts:
     """Return the parts with test and validation cut from train where there is none, and train cut to its size.
 
-    Adds what was cut to `notes`; raises DataError where train is too small for it.
+    `groups`, int64 by sample of train, stay whole: none has images on both sides of a cut, and of their classes that of their first
+    image counts. Train then has as nearly its size as that allows. Adds what was cut to `notes`; raises DataError where train
+    is too small for it.
     """
     parts = dict(parts)
     if set(parts) == {"train"} and settings.test_fraction > 0:
-        _cut_off(parts, "test", settings.test_fraction, settings, notes)
+        _cut_off(parts, "test", settings.test_fraction, settings, notes, groups)
     if "validation" not in parts:
-        _cut_off(parts, "validation", settings.validation_fraction, settings, notes)
-    samples, labels = parts["train"]
+        _cut_off(parts, "validation", settings.validation_fraction, settings, notes, groups)
     if settings.train_size is not None:
-        present = len(np.unique(labels))
-        if not present <= settings.train_size <= len(samples):
-            raise DataError(
-                f"train_size {settings.train_size} does not fit: train has {len(samples)} images of {present} classes",
-                possible=f"{present} … {len(samples)}",
-            )
-        mask = splits.subset(labels, samples, settings.train_size, seed=settings.split_seed, name="train-size")
-        parts["train"] = (samples[mask], labels[mask])
-        notes.append(f"train: {settings.train_size} of {len(samples)} images, stratified")
+        _cut_down(parts, settings.train_size, settings.split_seed, notes, groups)
     return {name: parts[name] for name in ("train", "validation", "test") if name in parts}
 
 
@@ -87,18 +80,50 @@ def idle(parts: Parts, settings: DataSettings, source: str) -> list[str]:
     ]
 
 
-def _cut_off(parts: Parts, name: str, fraction: float, settings: DataSettings, notes: list[str]) -> None:
+def _cut_down(parts: Parts, size: int, seed: int, notes: list[str], groups: Positions | None) -> None:
     samples, labels = parts["train"]
-    mask = splits.cut(labels, samples, fraction, seed=settings.split_seed, name=name)
-    if not mask.any() and len(samples):
+    present = len(np.unique(labels))
+    if not present <= size <= len(samples):
         raise DataError(
-            f"train is too small to cut off {name}: no class has two images", hint=f"add images, or a {name} split"
+            f"train_size {size} does not fit: train has {len(samples)} images of {present} classes",
+            possible=f"{present} … {len(samples)}",
+        )
+    first, unit = _units(samples, groups)
+    wanted = max(len(np.unique(labels[first])), size * len(first) // len(samples))
+    mask = splits.subset(labels[first], samples[first], wanted, seed=seed, name="train-size")[unit]
+    parts["train"] = (samples[mask], labels[mask])
+    notes.append(f"train: {mask.sum()} of {len(samples)} images{_whole(groups)}, stratified")
+
+
+def _cut_off(
+    parts: Parts, name: str, fraction: float, settings: DataSettings, notes: list[str], groups: Positions | None
+) -> None:
+    samples, labels = parts["train"]
+    first, unit = _units(samples, groups)
+    mask = splits.cut(labels[first], samples[first], fraction, seed=settings.split_seed, name=name)[unit]
+    if not mask.any() and len(samples):
+        unit_name = "images" if groups is None else "groups of images"
+        raise DataError(
+            f"train is too small to cut off {name}: no class has two {unit_name}", hint=f"add images, or a {name} split"
         )
     parts[name] = (samples[mask], labels[mask])
     parts["train"] = (samples[~mask], labels[~mask])
     notes.append(
-        f"{name}: {mask.sum()} of {len(samples)} images cut from train, stratified, split_seed {settings.split_seed}"
+        f"{name}: {mask.sum()} of {len(samples)} images cut from train{_whole(groups)}, stratified,"
+        f" split_seed {settings.split_seed}"
     )
+
+
+def _units(samples: Positions, groups: Positions | None) -> tuple[Positions, Positions]:
+    """Return what is cut as one: where each group, or else each image, is first met, and the unit that each image belongs to."""
+    if groups is None:
+        return np.arange(len(samples)), np.arange(len(samples))
+    _, first, unit = np.unique(groups[samples], return_index=True, return_inverse=True)
+    return first, unit
+
+
+def _whole(groups: Positions | None) -> str:
+    return "" if groups is None else " in whole groups"
 
 
 def check(names: Sequence[str], parts: Parts, *, known: bool) -> None:

@@ -104,7 +104,7 @@ def _first_of_each_class(split: Split, count: int) -> Split:
         turn[own] = np.arange(len(own))
     chosen = np.lexsort((split.labels, turn))[:count]
     chosen = chosen[np.lexsort((turn[chosen], split.labels[chosen]))]
-    return Split(split.name, split.images, split.samples[chosen], split.labels[chosen])
+    return split.part(chosen)
 
 
 def visible(image: NDArray[Any], original: NDArray[Any]) -> Pixels:

@@ -62,15 +62,24 @@ Images = ArrayImages | FileImages
 
 @dataclass(frozen=True, eq=False)
 class SourceSplit:
-    """One split: images, and int64 labels `(N,)` that index the classes."""
+    """One split: images, and int64 labels `(N,)` that index the classes.
+
+    `groups`, int64 `(N,)`, are equal for images that show the same original: copies with noise, frames of one film, photos of one
+    patient. No cut puts images of one group on both of its sides.
+    """
 
     images: Images
     labels: NDArray[np.int64]
+    groups: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if self.labels.dtype != np.int64 or self.labels.shape != (len(self.images),):
             raise TypeError(
                 f"labels must be int64 ({len(self.images)},), got {self.labels.dtype} {self.labels.shape} instead"
+            )
+        if self.groups is not None and (self.groups.dtype != np.int64 or self.groups.shape != self.labels.shape):
+            raise TypeError(
+                f"groups must be int64 ({len(self.images)},), got {self.groups.dtype} {self.groups.shape} instead"
             )
 
 

@@ -105,7 +105,7 @@ def subset(split: Split, limit: int | None) -> Split:
             possible=f"{classes} … {len(split)}",
         )
     mask = splits.subset(split.labels, split.samples, limit, seed=0, name="corruptions")
-    return Split(split.name, split.images, split.samples[mask], split.labels[mask])
+    return split.part(mask)
 
 
 def _variants(dataset: Dataset, names: Sequence[str] | None, severities: Sequence[int] | None) -> list[Variant]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from zoo.data.dataset import Dataset, Split
+from zoo.data.dataset import Dataset
 from zoo.data.sheet import CELL, enlarged, visible
 from zoo.errors import DataError, ZooError
 from zoo.plugins import Catalog
@@ -43,7 +43,7 @@ def _read(run: Run, samples: Sequence[int], catalog: Catalog) -> dict[int, str]:
     dataset = _own_data(run, catalog)
     test = dataset.splits["test"]
     chosen = np.flatnonzero(np.isin(test.samples, samples))
-    few = Split(test.name, test.images, test.samples[chosen], test.labels[chosen])
+    few = test.part(chosen)
     pixels = few.pixels(dataset.size, 0)
     return {int(sample): uri(visible(one, one)) for sample, one in zip(few.samples, pixels, strict=True)}
 

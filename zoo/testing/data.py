@@ -6,15 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo.components import Component
-from zoo.data.sources import ArrayImages, SourceData
+from zoo.data.sources import ArrayImages, SourceData, SourceSplit
 
 
 def _needs_a_place(component: Component[Any]) -> bool:
     """Return whether the source reads from a path where these parameters leave nothing to read; then only its spec is checked."""
     path = getattr(component.params, "path", None)
     return path is not None and not (path and Path(path).exists())
+
+
+def _groups(split: SourceSplit) -> NDArray[np.int64]:
+    return np.arange(len(split.images)) if split.groups is None else split.groups
 
 
 def check_returns_source_data(component: Component[Any]) -> None:
@@ -36,6 +41,7 @@ def check_repeats(component: Component[Any]) -> None:
     for name, split in first.splits.items():
         other = second.splits[name]
         assert np.array_equal(split.labels, other.labels), f"labels of {name} differ between two readings"
+        assert np.array_equal(_groups(split), _groups(other)), f"groups of {name} differ between two readings"
         if isinstance(split.images, ArrayImages):
             assert np.array_equal(split.images.data, other.images.data), f"images of {name} differ between two readings"
         else:

@@ -7,8 +7,12 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from zoo.components import ArchitectureSpec, Params
+from zoo.facts import ArchitectureFacts
 
 Width = Annotated[float, Meta(gt=0, description="width multiplier of all hidden layers, which are rounded")]
+
+Channels = Annotated[int, Meta(ge=1)]
+Hidden = Annotated[int, Meta(ge=1, description="units of the hidden dense layer, at width 1")]
 
 
 class ConvNet(Params, frozen=True, kw_only=True):
@@ -29,7 +33,22 @@ class LeNet5(Params, frozen=True, kw_only=True):
 class KerasCNN(Params, frozen=True, kw_only=True):
     """Two convolutions, pooling and one dense layer."""
 
-    hidden: Annotated[int, Meta(ge=1, description="units of the hidden dense layer, at width 1")] = 128
+    kernel: Annotated[int, Meta(ge=1, le=14, description="pixels per side of both kernels")] = 3
+    filters: Annotated[
+        tuple[Channels, Channels], Meta(description="output channels of each convolution, at width 1")
+    ] = (32, 64)
+    hidden: Hidden = 128
+    width: Width = 1.0
+    init: Annotated[
+        Literal["torch", "glorot"],
+        Meta(description="how weights begin; glorot: uniform within Glorot's bounds and biases 0, as in Keras"),
+    ] = "torch"
+
+
+class BatchBALDCNN(Params, frozen=True, kw_only=True):
+    """Two convolutions, each with dropout of maps and pooling, and one dense layer."""
+
+    hidden: Hidden = 128
     width: Width = 1.0
 
 
@@ -55,6 +74,11 @@ class SeparableSmall(Params, frozen=True, kw_only=True):
         float, Meta(ge=4, description="channels of the stem; each stage doubles them, and they are rounded")
     ] = 32
     blocks: Annotated[int, Meta(ge=1, description="separable blocks of each of the three stages")] = 2
+
+
+def keras_cnn_facts(params: KerasCNN) -> ArchitectureFacts:
+    """Return the facts of a network whose convolutions and pooling need an image of twice the kernel."""
+    return ArchitectureFacts(family="cnn", embeddings=True, min_size=2 * params.kernel, preferred_size=28)
 
 
 SPECS = [
@@ -88,7 +112,19 @@ SPECS = [
         scales=("width", "hidden"),
         family="cnn",
         embeddings=True,
-        min_size=6,
+        min_size=None,
+        preferred_size=28,
+        describe="zoo_architectures.specs.convolutional:keras_cnn_facts",
+    ),
+    ArchitectureSpec(
+        name="batchbald-cnn",
+        factory="zoo_architectures.batchbald:build",
+        summary="two convolutions 5×5 with dropout of maps (Kirsch et al., NeurIPS 2019)",
+        params=BatchBALDCNN,
+        scales=("width", "hidden"),
+        family="cnn",
+        embeddings=True,
+        min_size=16,
         preferred_size=28,
     ),
     *(
