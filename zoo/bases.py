@@ -94,6 +94,19 @@ class Labeled:
     class_counts: Tensor
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """What a model says of labelled samples that it was not trained on, one of several folds.
+
+    `logits` are float32 `(m, C)`, `embeddings` float16 `(m, D)`, and `others` float16 `(l, D)` the embeddings that the same model
+    has of the labelled samples it was trained on; empty where the architecture has no embeddings.
+    """
+
+    logits: Tensor
+    embeddings: Tensor
+    others: Tensor
+
+
 class Block(Protocol):
     """Some rows of the pool; reading a field that the strategy's `needs` does not name raises ComponentError.
 
@@ -119,8 +132,9 @@ class Pool(Block, Protocol):
     """The unlabelled samples of one round; as a block it holds all rows, `blocks` streams them in order.
 
     `seed` and `round` feed `zoo.training.randomness.uniform_ids`, the source of every draw of a strategy, ties included.
-    `labeled` are the samples labelled so far; `target` is float32 `(t, T, C)`, the log-probabilities of T dropout passes over
-    the inputs that predictions are wanted for. Both want to be named in `needs`. `taken(positions)` is the pool of these
+    `labeled` are the samples labelled so far, `held_out` what models say of them that were not trained on them; `target` is
+    float32 `(t, T, C)`, the log-probabilities of T dropout passes over the inputs that predictions are wanted for. All of them
+    want to be named in `needs`. `taken(positions)` is the pool of these
     positions (int64) alone, in this order; `needs` narrows what may be read of it to what is named there as well.
     """
 
@@ -130,6 +144,8 @@ class Pool(Block, Protocol):
     def round(self) -> int: ...
     @property
     def labeled(self) -> Labeled: ...
+    @property
+    def held_out(self) -> Sequence[HeldOut]: ...
     @property
     def target(self) -> Tensor: ...
     def __len__(self) -> int: ...
@@ -151,3 +167,15 @@ class BatchStrategy(ABC):
     @abstractmethod
     def select(self, pool: Pool, k: int) -> Sequence[int]:
         """Return k distinct positions in the pool, best first; k is at most `len(pool)`."""
+
+
+class Gate(BatchStrategy):
+    """A strategy that chooses among samples which it takes to be of known classes; simulations tell how well it knows them."""
+
+    @abstractmethod
+    def suspicion(self, pool: Pool) -> Tensor:
+        """Return float `(n,)`, higher for what is less likely to be of a known class."""
+
+    @abstractmethod
+    def accepted(self, pool: Pool) -> Tensor:
+        """Return bool `(n,)`: what is taken to be of a known class."""

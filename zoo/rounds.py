@@ -64,15 +64,12 @@ class Active(msgspec.Struct, frozen=True, kw_only=True):
         list[str], Meta(description="classes whose images stay in the pool, of no known class")
     ] = []
     corrupted: Annotated[Share, Meta(description="share of the pool that is seen corrupted")] = 0.0
-    gate: Annotated[
-        Literal["energy", "nearest"] | None, Meta(description="keeps what looks unknown from the strategy")
-    ] = None
     folds: Annotated[
-        Annotated[int, Meta(ge=2)], Meta(description="in which labelled samples are held out for the gate's threshold")
+        Annotated[int, Meta(ge=2)],
+        Meta(
+            description="in which labelled samples are held out from training, where a strategy asks what is said of them then"
+        ),
     ] = 5
-    accepted: Annotated[
-        Annotated[float, Meta(gt=0, lt=1)], Meta(description="share of the known that the gate is to let through")
-    ] = 0.95
     robustness: Annotated[
         Count | None, Meta(description="test images on which every model is also tested under corruptions")
     ] = None

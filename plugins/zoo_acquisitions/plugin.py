@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from zoo.components import AcquisitionSpec
 from zoo.hookspecs import hookimpl
-from zoo_acquisitions.specs import balance, bayesian, committee, diversity, filters, gradients, uncertainty
+from zoo_acquisitions.specs import balance, bayesian, committee, diversity, filters, gate, gradients, uncertainty
 
-_FAMILIES = (uncertainty, bayesian, committee, balance, diversity, gradients, filters)
+_FAMILIES = (uncertainty, bayesian, committee, balance, diversity, gradients, filters, gate)
 
 
 @hookimpl

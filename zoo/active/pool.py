@@ -18,7 +18,7 @@ Compute = Callable[[Sequence[Tensor], frozenset[str]], Iterator[Fields]]
 Shared = Mapping[str, Callable[[], Any]]
 
 FIELDS = frozenset({"logits", "log_probabilities", "mc_log_probabilities", "embeddings", "committee"})
-SHARED = frozenset({"labeled", "target"})
+SHARED = frozenset({"labeled", "held_out", "target"})
 UNIT = 256  # rows that are computed together, whoever asks for them: the bits of a row do not depend on who computes it
 
 

@@ -58,7 +58,8 @@ class Scorer:
             with self._x.autocast(), _seen_by_classifier(self._x.model, "embeddings" in wanted) as seen:
                 logits = self._network(pixels).float()
             found = {"logits": logits, "log_probabilities": logits.log_softmax(dim=1)}
-            found |= {"embeddings": half(vectors) for vectors in seen}
+            if seen:
+                found["embeddings"] = half(seen[0])
         if "mc_log_probabilities" in wanted:
             with self._x.autocast():
                 found["mc_log_probabilities"] = passes(self._network, pixels, seed=self._seed, passes=self._passes)

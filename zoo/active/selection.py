@@ -12,7 +12,14 @@ from zoo.training.randomness import uniform_ids
 
 
 def select(strategy: ScoreStrategy | BatchStrategy, pool: Pool, k: int, *, block: int = 4096) -> list[int]:
-    """Return k distinct positions of the pool, best first.
+    """Return k distinct positions of the pool, best first; raises what `rank` raises."""
+    return rank(strategy, pool, k, block=block)[0]
+
+
+def rank(
+    strategy: ScoreStrategy | BatchStrategy, pool: Pool, k: int, *, block: int = 4096
+) -> tuple[list[int], list[float] | None]:
+    """Return k distinct positions of the pool, best first, and their scores, None for a strategy that chooses them together.
 
     Scores are computed block by block; ties are broken by a draw that depends on (seed, round, sample id), so that the same
     ids are chosen in whatever order the pool stands. Raises ComponentError for k above the pool's size, for a score that is
@@ -21,7 +28,7 @@ def select(strategy: ScoreStrategy | BatchStrategy, pool: Pool, k: int, *, block
     if not 0 < k <= len(pool):
         raise ComponentError(f"cannot ask for {k} of {len(pool)} samples", possible=f"1 … {len(pool)}")
     if isinstance(strategy, BatchStrategy):
-        return _checked(strategy.select(pool, k), len(pool), k, strategy)
+        return _checked(strategy.select(pool, k), len(pool), k, strategy), None
     scores = torch.cat([torch.as_tensor(strategy.score(part, pool)).double().cpu() for part in pool.blocks(block)])
     if scores.shape != (len(pool),):
         raise ComponentError(f"{_name(strategy)} must give one score per sample, got {tuple(scores.shape)} instead")
@@ -32,7 +39,7 @@ def select(strategy: ScoreStrategy | BatchStrategy, pool: Pool, k: int, *, block
     ties = uniform_ids(pool.seed, "ties", pool.round, pool.ids)[:, 0]
     by_tie = torch.argsort(ties, stable=True)
     ranked = by_tie[torch.argsort(scores[by_tie], descending=True, stable=True)]
-    return [int(position) for position in ranked[:k]]
+    return ranked[:k].tolist(), scores[ranked[:k]].tolist()
 
 
 def _checked(positions: Sequence[int], size: int, k: int, strategy: BatchStrategy) -> list[int]:

@@ -47,6 +47,11 @@ class Workbench:
         return self.x.recipe
 
     @property
+    def active(self) -> Active:
+        assert self.recipe.active is not None
+        return self.recipe.active
+
+    @property
     def data(self) -> Dataset:
         """The data that networks see: images, or embeddings."""
         return self.x.dataset if self.embedded is None else self.embedded
@@ -111,11 +116,10 @@ class Workbench:
 
 def set_up(recipe: Recipe, dataset: Dataset, device: str, catalog: Catalog) -> Generator[Event, None, Workbench]:
     """Return the workbench of a recipe whose `active` block is set; yields progress while a frozen backbone embeds images."""
-    assert recipe.active is not None
-    recipe = msgspec.structs.replace(
-        recipe, training=training(recipe.training, recipe.active), freeze=_unchosen(recipe)
-    )
-    if recipe.active.validation == "unused":
+    active = recipe.active
+    assert active is not None
+    recipe = msgspec.structs.replace(recipe, training=training(recipe.training, active), freeze=_unchosen(recipe))
+    if active.validation == "unused":
         dataset = replace(dataset, splits={name: s for name, s in dataset.splits.items() if name != "validation"})
     x = build(recipe, device=device, dataset=dataset, catalog=catalog)
     embedded = None

@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 
 from zoo.active.selection import select
-from zoo.bases import BatchStrategy, Labeled, ScoreStrategy
+from zoo.bases import BatchStrategy, HeldOut, Labeled, ScoreStrategy
 from zoo.components import AcquisitionSpec, Component
 from zoo.testing.pool import Fields, MemoryPool, Shared
 from zoo.training.randomness import uniform
@@ -39,7 +39,20 @@ def _shared() -> Shared:
         labels=labels,
         class_counts=torch.bincount(labels, minlength=CLASSES),
     )
-    return {"labeled": labeled, "target": _noise("target", LABELED, PASSES, CLASSES).log_softmax(2)}
+    return {
+        "labeled": labeled,
+        "held_out": [_held_out("a"), _held_out("b")],
+        "target": _noise("target", LABELED, PASSES, CLASSES).log_softmax(2),
+    }
+
+
+def _held_out(fold: str) -> HeldOut:
+    rows = LABELED // 2
+    return HeldOut(
+        logits=_noise(f"held out {fold}", rows, CLASSES),
+        embeddings=_noise(f"held out {fold} embeddings", rows, WIDTH).half(),
+        others=_noise(f"others of {fold}", rows, WIDTH).half(),
+    )
 
 
 def _pool(component: Component[Any], *, seed: int = 0, round: int = 0, fields: Fields | None = None) -> MemoryPool:

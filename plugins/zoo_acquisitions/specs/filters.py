@@ -15,7 +15,7 @@ _LOOKS_AT: dict[str, frozenset[Need]] = {
 }
 
 
-def _named(name: str) -> Any:
+def named(name: str) -> Any:
     """Return a default that makes a name, which is resolved like those of a recipe."""
     return field(default_factory=lambda: name)
 
@@ -25,7 +25,7 @@ class Prefilter(Params, frozen=True, kw_only=True):
 
     strategy: Annotated[
         Component[Literal["acquisition"]], Meta(description="strategy that chooses from what is kept")
-    ] = _named("k-center")
+    ] = named("k-center")
     by: Annotated[
         Literal["margin", "random", "nearest"],
         Meta(description="keeps smallest margins, any, or the nearest to labelled samples"),
@@ -36,7 +36,7 @@ class Prefilter(Params, frozen=True, kw_only=True):
 class Distinct(Params, frozen=True, kw_only=True):
     """A strategy without those of its choices that are nearly the same as another or as a labelled sample."""
 
-    strategy: Annotated[Component[Literal["acquisition"]], Meta(description="strategy that chooses")] = _named("margin")
+    strategy: Annotated[Component[Literal["acquisition"]], Meta(description="strategy that chooses")] = named("margin")
     threshold: Annotated[float, Meta(gt=0, le=1, description="cosine of two embeddings above which they are alike")] = (
         0.98
     )

@@ -1,0 +1,156 @@
+"""What a strategy is to ask for next, given what the round's model knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from zoo.active.gate import auroc, folds, fpr_at_tpr
+from zoo.active.journal import Labels
+from zoo.active.material import Material, Rows
+from zoo.active.oracle import subset
+from zoo.active.pool import UnlabeledPool
+from zoo.active.scoring import Scorer
+from zoo.active.selection import rank
+from zoo.active.workbench import Workbench, round_seed
+from zoo.bases import Gate, HeldOut, Labeled
+from zoo.components import AcquisitionSpec, Component
+from zoo.errors import DataError
+from zoo.training.events import Event
+from zoo.training.experiment import Experiment
+from zoo.training.randomness import uniform_ids
+
+TARGETS = 1000  # samples of the pool that stand for the inputs that predictions are wanted for
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A round whose model `x` is trained: what is labelled, and the committee's benches and models."""
+
+    bench: Workbench
+    material: Material
+    labels: Labels
+    x: Experiment
+    seed: int
+    round: int
+    committee: Sequence[tuple[Workbench, Experiment]] = ()
+
+    def scorer(self, bench: Workbench, x: Experiment) -> Scorer:
+        """Return what computes fields of all that can be asked for, with a model."""
+        active = self.bench.active
+        return Scorer(x, bench.loader("train"), seed=round_seed(self.seed, self.round), passes=active.passes)
+
+
+def needs(strategy: Component[Any]) -> frozenset[str]:
+    """Return what a strategy reads of the pool."""
+    assert isinstance(strategy.spec, AcquisitionSpec)
+    return frozenset[str](strategy.spec.needs_of(strategy.params))
+
+
+def choose(now: Situation, strategy: Component[Any], count: int) -> Generator[Event, None, tuple[Rows, dict[str, Any]]]:
+    """Return up to `count` rows of train to ask for, best first, and how they were chosen; trains on folds where that is needed.
+
+    The candidates stand in the order of their ids, so that neither their order in the data nor the number of processes plays a part.
+    Raises DataError for an empty pool.
+    """
+    wanted = needs(strategy)
+    candidates = subset(
+        now.material,
+        now.labels.open(len(now.material.ids)),
+        now.bench.active.pool_subset,
+        seed=now.seed,
+        round=now.round,
+    )
+    if not len(candidates):
+        raise DataError("the pool is empty: everything has been asked", hint="fewer rounds, or a smaller query")
+    candidates = np.array(sorted(candidates.tolist(), key=now.material.ids.__getitem__), dtype=np.int64)
+    held_out: list[HeldOut] = []
+    if "held_out" in wanted:
+        held_out = yield from _held_out(now)
+    pool = _pool(now, candidates, wanted, held_out)
+    built = strategy.build()
+    positions, scores = rank(built, pool, min(count, len(pool)))
+    told: dict[str, Any] = {"pool": len(pool), "scores": scores}
+    if isinstance(built, Gate):
+        told["gate"] = _judged(built, pool, now.material.known[candidates])
+    return candidates[positions], told
+
+
+def _pool(now: Situation, candidates: Rows, wanted: frozenset[str], held_out: Sequence[HeldOut]) -> UnlabeledPool:
+    members = [now.scorer(bench, x) for bench, x in now.committee]
+    scorer = Scorer(
+        now.x, now.bench.loader("train"), seed=round_seed(now.seed, now.round), passes=now.bench.active.passes,
+        committee=members,
+    )  # fmt: skip
+    names = [now.material.ids[row] for row in candidates.tolist()]
+    shared: dict[str, Callable[[], Any]] = {
+        "labeled": cache(lambda: _labeled(now, scorer)),
+        "held_out": lambda: held_out,
+        "target": cache(lambda: _target(now, scorer)),
+    }
+    return UnlabeledPool(
+        names, scorer, wanted, rows=torch.from_numpy(candidates), shared=shared, seed=now.seed, round=now.round,
+        memory_limit=now.bench.recipe.data.memory_limit, world=now.x.world,
+    )  # fmt: skip
+
+
+def _labeled(now: Situation, scorer: Scorer) -> Labeled:
+    order = np.argsort([now.material.ids[row] for row in now.labels.rows.tolist()])
+    rows, classes = now.labels.rows[order], torch.from_numpy(now.labels.classes[order])
+    return Labeled(
+        embeddings=_field(scorer, rows, "embeddings"),
+        labels=classes,
+        class_counts=torch.bincount(classes, minlength=len(now.material.dataset.classes)),
+    )
+
+
+def _target(now: Situation, scorer: Scorer) -> torch.Tensor:
+    ids = now.material.ids
+    draws = uniform_ids(now.seed, "target", 0, ids)[:, 0].numpy()
+    return _field(scorer, np.argsort(draws, kind="stable")[:TARGETS], "mc_log_probabilities")
+
+
+def _field(scorer: Scorer, rows: Rows, name: str) -> torch.Tensor:
+    units = torch.from_numpy(rows).split(256)
+    return torch.cat([fields[name] for fields in scorer(units, frozenset({name}))])
+
+
+def _held_out(now: Situation) -> Generator[Event, None, list[HeldOut]]:
+    """Train on all folds of the labelled samples but one, for each in turn, and return what is said of that one."""
+    rows, classes = now.labels.rows, now.labels.classes
+    names = [now.material.ids[row] for row in rows.tolist()]
+    count = min(now.bench.active.folds, len(rows))
+    of = folds(torch.from_numpy(classes), count, now.seed, names).numpy()
+    found = []
+    for fold in range(count):
+        held, rest = rows[of == fold], rows[of != fold]
+        x = yield from now.bench.train(rest, classes[of != fold], round_seed(now.seed, now.round), None)
+        scorer = now.scorer(now.bench, x)
+        embeds = hasattr(x.model, "classifier")
+        empty = torch.empty(0, 0, dtype=torch.float16)
+        found.append(
+            HeldOut(
+                logits=_field(scorer, held, "logits"),
+                embeddings=_field(scorer, held, "embeddings") if embeds else empty,
+                others=_field(scorer, rest, "embeddings") if embeds else empty,
+            )
+        )
+    return found
+
+
+def _judged(gate: Gate, pool: UnlabeledPool, known: np.ndarray[Any, np.dtype[np.bool_]]) -> dict[str, Any]:
+    """Return how well a gate tells what is known, which it is not told itself."""
+    scores, accepted = gate.suspicion(pool).cpu(), gate.accepted(pool).cpu().numpy()
+    is_known = torch.from_numpy(known)
+    return {
+        "auroc": auroc(scores[is_known], scores[~is_known]),
+        "fpr95": fpr_at_tpr(scores[is_known], scores[~is_known]),
+        "kept": float(accepted.mean()),
+        "known_kept": float(accepted[known].mean()) if known.any() else None,
+        "purity": float(known[accepted].mean()) if accepted.any() else None,
+    }

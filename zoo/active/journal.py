@@ -1,0 +1,124 @@
+"""What a simulation keeps in its folder, which is that of a run whose model is the last round's.
+
+`queries.jsonl` has a line for each round with the samples that joined its training, `curve.jsonl` one with what its model was
+worth, `correct.bits` which test images it got right, and `stop.classes` what it took the stop set for.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo import storage
+from zoo.active.material import Material, Rows
+from zoo.active.oracle import NOBODY, Oracle, repeats
+from zoo.errors import RunError
+from zoo.training.run import Run
+
+QUERIES, CURVE, TIMINGS = "queries.jsonl", "curve.jsonl", "timings.jsonl"
+CORRECT, STOP = "correct.bits", "stop.classes"
+
+Line = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """What has been asked so far: rows of train with the class that was answered, and those that are of no known class."""
+
+    rows: Rows
+    classes: Rows
+    unknown: Rows
+
+    @property
+    def answers(self) -> int:
+        """How many answers were given."""
+        return len(self.rows) + len(self.unknown)
+
+    def open(self, count: int) -> Rows:
+        """Return the rows, of so many, that were not asked for."""
+        free = np.ones(count, dtype=np.bool_)
+        free[self.rows] = free[self.unknown] = False
+        return np.flatnonzero(free)
+
+
+class Journal:
+    """The lines of a simulation on disk."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    def lines(self, name: str) -> list[dict[str, Any]]:
+        """Return the lines of a file; one that was not finished is cut off."""
+        path = self.run.path / name
+        if not path.exists():
+            return []
+        text = path.read_bytes()
+        whole = text[: text.rfind(b"\n") + 1]
+        if len(whole) < len(text):
+            storage.cut(path, len(whole))
+        try:
+            return [json.loads(line) for line in whole.splitlines()]
+        except ValueError as error:
+            raise RunError(
+                f"{path} is damaged: {error}", hint="remove the folder, and the simulation begins anew"
+            ) from None
+
+    def add(self, name: str, line: Line) -> None:
+        """Append one line durably."""
+        storage.append_line(self.run.path / name, json.dumps(line, ensure_ascii=False, allow_nan=False))
+
+    def add_row(self, name: str, round: int, row: NDArray[Any]) -> None:
+        """Append the row of a round to a table of numbers; a row that was there already, of a round begun anew, goes first."""
+        storage.cut(self.run.path / name, round * row.nbytes)
+        storage.append_bytes(self.run.path / name, row.tobytes())
+
+    def correct(self, samples: int) -> NDArray[np.bool_]:
+        """Return bool `(rounds, samples)`: which test images each round's model got right."""
+        bits = self._table(CORRECT, np.dtype(np.uint8), -(-samples // 8))
+        return np.unpackbits(bits, axis=1, count=samples).astype(np.bool_)
+
+    def stop_classes(self, samples: int) -> NDArray[np.int32]:
+        """Return int32 `(rounds, samples)`: what each round's model took the stop set for."""
+        return self._table(STOP, np.dtype("<i4"), samples)
+
+    def _table(self, name: str, kind: np.dtype[Any], width: int) -> NDArray[Any]:
+        rounds = len(self.lines(CURVE))
+        try:
+            return np.fromfile(self.run.path / name, kind, rounds * width).reshape(rounds, width)
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"{self.run.path / name} is damaged: {error}", hint="remove the folder, and the simulation begins anew"
+            ) from error
+
+
+def labelled(journal: Journal, material: Material, oracle: Oracle) -> Labels:
+    """Return what has been asked in all rounds so far. Raises RunError for ids that the data does not have."""
+    places = {name: row for row, name in enumerate(material.ids)}
+    asked = [name for line in journal.lines(QUERIES) for name in line["ids"]]
+    strange = next((name for name in asked if name not in places), None)
+    if strange is not None:
+        raise RunError(
+            f"{journal.run.path / QUERIES} has labels for {strange}, which the data does not have",
+            possible="the data as it was when the simulation began",
+            hint="restore it, or begin anew with another --run DIR",
+        )
+    rows = np.array([places[name] for name in asked], dtype=np.int64)
+    answers = oracle.answers(rows)
+    return Labels(rows[answers != NOBODY], answers[answers != NOBODY], rows[answers == NOBODY])
+
+
+def ask(journal: Journal, round: int, rows: Rows, material: Material, oracle: Oracle, **more: Any) -> None:
+    """Keep what joins the training of a round: ids, answers, and `more` of how they were chosen, such as their scores."""
+    groups = material.groups[rows].tolist()
+    line = {
+        "round": round,
+        "ids": [material.ids[row] for row in rows.tolist()],
+        "answers": oracle.words(rows),
+        "repeats": repeats(groups),
+    }
+    journal.add(QUERIES, {**line, **more})
