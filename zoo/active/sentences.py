@@ -46,7 +46,7 @@ def saving(row: Row) -> str:
     final, name = row["final"], row["strategy"]
     aim = f"random's final accuracy of {100 * final['accuracy']:.2f} %"
     if final["answers"] is None:
-        return f"{name} does not reach {aim} (answers needed: {final['text']}, random {final['random_text']})."
+        return f"{name} does not reach {aim} with {final['last']:,.0f} answers."
     return (
         f"To {aim} {name} needs {final['text']} answers and random {final['random_text']}: {final['factor_text']} times"
         " as many (of mean curves, without an interval)."
