@@ -22,7 +22,7 @@ def learning(name: str, conditions: Sequence[Row], setting: str) -> list[Drawn]:
     """Return, for each family, accuracy against the number of training images, with the intervals as bands."""
     sizes = [float(condition["train_samples"]) for condition in conditions]
     found = [row["accuracy"] for condition in conditions for row in condition["recipes"]]
-    limits = _limits([row[end] for row in found for end in ("low", "high")])
+    limits = limits_of([row[end] for row in found for end in ("low", "high")])
     by_name = [{row["name"]: row["accuracy"] for row in condition["recipes"]} for condition in conditions]
 
     def draw(axes: Axes, row: Row, line: Any) -> tuple[float, float]:
@@ -54,7 +54,7 @@ def tuning(name: str, searches: Sequence[Row]) -> list[Drawn]:
     unit, scale = ("%", 100.0) if share else ("nats", 1.0)
     figures = [value for row in searches for value in row["expected"]]
     room = 0.06 * (max(figures) - min(figures)) or 0.05
-    limits = _limits(figures) if share else (min(figures) - room, max(figures) + room)
+    limits = limits_of(figures) if share else (min(figures) - room, max(figures) + room)
 
     def draw(axes: Axes, row: Row, line: Any) -> tuple[float, float]:
         trials = list(range(1, len(row["expected"]) + 1))
@@ -73,7 +73,7 @@ def severities(name: str, robustness: Row, families: Mapping[str, str]) -> list[
     """Return, for each family, accuracy against severity, the mean over all corruptions; severity 0 is the images as they are."""
     levels = robustness["severities"]
     rows = [{**row, "family": families[row["name"]], "means": _means(row, levels)} for row in robustness["recipes"]]
-    limits = _limits([mean for row in rows for mean in row["means"]])
+    limits = limits_of([mean for row in rows for mean in row["means"]])
 
     def draw(axes: Axes, row: Row, line: Any) -> tuple[float, float]:
         middle = [100 * mean for mean in row["means"]]
@@ -93,7 +93,7 @@ def _means(row: Row, levels: Sequence[int]) -> list[float]:
 
 def risk_coverage(name: str, recipes: Sequence[Row]) -> list[Drawn]:
     """Return, for each family, the share of errors among the most confident answers; one line for each seed."""
-    limits = _limits([risk for row in recipes for seed in row["risk_coverage"] for _, risk in seed])
+    limits = limits_of([risk for row in recipes for seed in row["risk_coverage"] for _, risk in seed])
 
     def draw(axes: Axes, row: Row, line: Any) -> tuple[float, float]:
         for seed in row["risk_coverage"]:
@@ -165,7 +165,7 @@ def _line(axes: Axes, xs: Sequence[float], ys: Sequence[float], family: str, lin
     axes.plot(xs, ys, marker=marker(family), color=color(family), linestyle=line, linewidth=1.5, markersize=4.5)
 
 
-def _limits(shares: Sequence[float]) -> Limits:
+def limits_of(shares: Sequence[float]) -> Limits:
     """Return what an axis in per cent shows, the same for all families, with room at either end but not beyond 0 and 100."""
     low, high = 100 * min(shares), 100 * max(shares)
     room = max(0.06 * (high - low), 0.5)

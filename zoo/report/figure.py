@@ -79,6 +79,11 @@ def color(family: str) -> str:
     return _LOOKS.get(family, OTHER)[0]
 
 
+def look(number: int) -> tuple[str, Any]:
+    """Return the family whose colour and marker the nth of several things has that belong to none, and its kind of line."""
+    return list(_LOOKS)[number % len(_LOOKS)], LINES[number // len(_LOOKS) % len(LINES)]
+
+
 def marker(family: str) -> str:
     """Return the marker of a family, so that it is told without its colour too."""
     return _LOOKS.get(family, OTHER)[1]
@@ -177,5 +182,12 @@ def label_ends(figure: Figure, axes: Axes, ends: Sequence[tuple[float, float, st
             fontsize=8.5,
             va="center",
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": PALE, "linewidth": 0.5, "shrinkA": 1, "shrinkB": 2},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": PALE,
+                "linewidth": 0.5,
+                "relpos": (0, 0.5),
+                "shrinkA": 1,
+                "shrinkB": 2,
+            },
         )

@@ -34,7 +34,7 @@ def render(analysis: Row, catalog: Catalog) -> str:
     """Return the report as HTML: the same for the same analysis and data."""
     conditions = _lead_first(analysis)
     return (
-        _environment()
+        environment()
         .get_template("report.html")
         .render(
             analysis=analysis,
@@ -193,7 +193,8 @@ def _effects(analysis: Row) -> list[tuple[str, str | None, list[Row]]]:
     ]
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Return the templates of all reports, with the filters that write figures."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
