@@ -130,19 +130,27 @@ class Nested(nn.Module):
         return logits
 
 
+class Shift(nn.Module):
+    """Moves its input and returns something else."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.add_(1).mean(1, keepdim=True)
+
+
 class InPlace(nn.Module):
-    """Activations changed in place: by a module whose output is not used, by sums before and after dropout, by a function."""
+    """Activations changed in place: by modules, by sums before and after dropout, by a function."""
 
     def __init__(self) -> None:
         super().__init__()
         self.a, self.b, self.c = (Counted(nn.Linear(6, 6)) for _ in range(3))
+        self.shift = Shift()
         self.relu, self.drop, self.flatten = nn.ReLU(inplace=True), nn.Dropout(0.5), nn.Flatten()
         self.head = nn.Linear(6, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         a = self.a(x)
         self.relu(a)
-        b = self.b(a)
+        b = self.b(a) * self.shift(a)
         view = self.flatten(b)
         view += a
         c = self.c(b)

@@ -128,9 +128,10 @@ class _Masks:
 
 
 def _alpha(x: Tensor, kept: Tensor, p: float) -> Tensor:
-    """Return activations of mean 0 and variance 1 with both kept (Klambauer et al., "Self-normalizing neural networks", NIPS 2017)."""
+    """Return activations whose mean of 0 and variance of 1 stay (Klambauer et al., "Self-normalizing neural networks", NIPS 2017)."""
     scale = ((1 - p) * (1 + p * _ALPHA**2)) ** -0.5
-    return torch.where(kept, x, -_ALPHA) * scale + scale * p * _ALPHA
+    moved: Tensor = torch.where(kept, x, -_ALPHA) * scale + scale * p * _ALPHA
+    return moved
 
 
 class _Trunk:
