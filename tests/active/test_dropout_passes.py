@@ -112,18 +112,20 @@ class Residual(nn.Module):
 
 
 class Nested(nn.Module):
-    """The same ReLU in a layer, beside it, and behind the dropout of a block."""
+    """The same ReLU in a layer of a list, beside it, in a module that is computed again, and behind the dropout of a block."""
 
     def __init__(self) -> None:
         super().__init__()
         relu = nn.ReLU()
-        self.trunk = Counted(nn.Sequential(nn.Linear(6, 8), relu, nn.Linear(8, 8)))
+        self.trunk = nn.ModuleList([Counted(nn.Sequential(nn.Linear(6, 8), relu, nn.Linear(8, 8)))])
+        self.again = nn.Sequential(nn.Unflatten(1, (2, 4)), relu, Wrapping())
         self.relu = relu
         self.block = nn.ModuleList([nn.Sequential(nn.Linear(8, 8), nn.Dropout(0.5), relu), nn.Dropout(0.3)])
         self.head = nn.Linear(8, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.relu(self.trunk(x))
+        x = self.again(self.trunk[0](x)).values.flatten(1)
+        x = self.relu(x - 0.1)
         for layer in self.block:
             x = layer(x)
         logits: Tensor = self.head(x)

@@ -12,7 +12,7 @@ modules, and stay off as well.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -68,12 +68,13 @@ def passes(
     """
     if passes < 1:
         raise ComponentError(f"passes must be at least 1, got {passes} instead")
-    found, masks, trunk = _sources(model), _Masks(seed, len(images)), _Trunk()
+    found, masks = _sources(model), _Masks(seed, len(images))
+    trunk = _Trunk(_holding(model, found.values()))
     answers = []
     with (
         _evaluating(model),
         _dropping(found, masks, trunk),
-        _replaced(_beside(model, found.values()), trunk.call),
+        _replaced([module for module in model.modules() if module not in found.values()], trunk.call),
         torch.inference_mode(False),  # its tensors do not count their changes, which the trunk has to see
         torch.no_grad(),
     ):
@@ -141,8 +142,10 @@ class _Trunk:
     connection, are computed in every pass.
     """
 
-    def __init__(self) -> None:
-        self._recording = True
+    def __init__(self, holding: Set[nn.Module]) -> None:
+        """Begin with the modules that hold a dropout: calls inside of others need no record of their own."""
+        self._holding = holding
+        self._inside, self._recording = False, True
         self._calls: list[_Call] = []
         self._left: deque[_Call] = deque()
 
@@ -162,13 +165,17 @@ class _Trunk:
 
     def call(self, module: nn.Module, compute: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Return what the module's `compute` returns."""
+        if self._inside or not (self._recording or self._left):
+            return compute(*args, **kwargs)
         if self._left and self._left[0].module is module:
             return self._left.popleft().again()
-        if not self._recording:
-            return compute(*args, **kwargs)
         start, given = len(self._calls), _Given((args, kwargs))
-        output = compute(*args, **kwargs)
-        if self._recording and _is_plain(output) and given.stands_apart_from(output):
+        self._inside = module not in self._holding
+        try:
+            output = compute(*args, **kwargs)
+        finally:
+            self._inside = False
+        if self._recording and _is_plain(output) and given.stand_apart_from(output):
             self._calls[start:] = [_Call(module, output)]  # in place of the calls inside of it
         return output
 
@@ -197,7 +204,7 @@ class _Given:
     def __init__(self, arguments: Any) -> None:
         self._arguments, self._state = arguments, _state(arguments)
 
-    def stands_apart_from(self, output: Any) -> bool:
+    def stand_apart_from(self, output: Any) -> bool:
         """Return whether the call left its arguments as they were, and its output shares no memory with them.
 
         Others are made again in every pass: most are views, or activations that work in place.
@@ -258,12 +265,9 @@ def _dropping(found: Mapping[str, _DropoutNd], masks: _Masks, trunk: _Trunk) -> 
             handle.remove()
 
 
-def _beside(model: nn.Module, found: Iterable[nn.Module]) -> list[nn.Module]:
-    """Return the modules that may end before a dropout begins and are in no other such module: children of what holds one."""
+def _holding(model: nn.Module, found: Iterable[nn.Module]) -> set[nn.Module]:
     dropouts = set(found)
-    holding = [module for module in model.modules() if not dropouts.isdisjoint(module.modules())]
-    children = dict.fromkeys(child for module in holding for child in module.children())
-    return [child for child in children if child not in dropouts]
+    return {module for module in model.modules() if not dropouts.isdisjoint(module.modules())}
 
 
 @contextmanager
