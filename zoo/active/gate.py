@@ -56,8 +56,7 @@ def _kth_distance(rows: Tensor, labeled: Tensor, k: int) -> Tensor:
         closeness, best = closeness.topk(min(k, closeness.shape[1]), dim=1)
         nearest = torch.cat([nearest, some.expand(len(rows), -1)], dim=1).gather(1, best)
     # A small distance is lost in products, and not in differences.
-    distances: Tensor = (rows - _unit(labeled, nearest[:, -1])).norm(dim=1)
-    return distances
+    return (rows - _unit(labeled, nearest[:, -1])).square().sum(dim=1).sqrt()
 
 
 def _unit(labeled: Tensor, positions: Tensor) -> Tensor:

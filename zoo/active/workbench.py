@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from zoo.active.pool import UNIT
 from zoo.active.scoring import Scorer
 from zoo.data.dataset import Dataset
 from zoo.data.loader import Loader
@@ -41,6 +42,7 @@ class Workbench:
     x: Experiment
     embedded: Dataset | None
     catalog: Catalog
+    _loaders: dict[str, Loader] = field(default_factory=dict, repr=False)
 
     @property
     def recipe(self) -> Recipe:
@@ -60,21 +62,17 @@ class Workbench:
         """Return the loader of a split in evaluation."""
         if split == "train" and self.embedded is None and isinstance(self.x.train, Loader):
             return self.x.train
-        size = self.recipe.training.evaluation_batch_size
-        return loader(self.data, split, self.recipe, self.x.device, self.x.world, size)
+        if split not in self._loaders:
+            size = self.recipe.training.evaluation_batch_size
+            self._loaders[split] = loader(self.data, split, self.recipe, self.x.device, self.x.world, size)
+        return self._loaders[split]
 
     def train(self, rows: Rows, labels: Rows, seed: int, start: State | None) -> Generator[Event, None, Experiment]:
         """Train on these rows of train with these labels, from new weights or those of `start`, and return the experiment.
 
         Its evaluation network has the weights of the best epoch on validation, without validation those of the last.
         """
-        recipe = msgspec.structs.replace(self.recipe, training=msgspec.structs.replace(self.recipe.training, seed=seed))
-        images = _with_train(self.x.dataset, rows, labels)
-        embedded = None if self.embedded is None else _with_train(self.embedded, rows, labels)
-        x = build(
-            recipe, device=str(self.x.device), world=self.x.world, dataset=images, embedded=embedded,
-            fresh=start is None, catalog=self.catalog,
-        )  # fmt: skip
+        x = self._built(rows, labels, seed, fresh=start is None)
         if start is not None:
             x.model.load_state_dict(start)
         best: State | None = None
@@ -88,6 +86,39 @@ class Workbench:
         elif best is not None:
             x.regularizers.evaluation_model(x.model).load_state_dict(best)
         return x
+
+    def restored(self, rows: Rows, labels: Rows, seed: int, state: State) -> Experiment:
+        """Return the experiment that `train` returned, with the weights that were kept of it."""
+        x = self._built(rows, labels, seed, fresh=False)
+        x.model.load_state_dict(state["model"])
+        if "evaluation" in state:
+            x.regularizers.evaluation_model(x.model).load_state_dict(state["evaluation"])
+        set_mode(x, training=False)
+        return x
+
+    def _built(self, rows: Rows, labels: Rows, seed: int, *, fresh: bool) -> Experiment:
+        settings = msgspec.structs.replace(self.recipe.training, seed=seed)
+        return build(
+            msgspec.structs.replace(self.recipe, training=settings),
+            device=str(self.x.device),
+            world=self.x.world,
+            dataset=_with_train(self.x.dataset, rows, labels),
+            embedded=None if self.embedded is None else _with_train(self.embedded, rows, labels),
+            fresh=fresh,
+            catalog=self.catalog,
+        )
+
+    @property
+    def counted(self) -> int:
+        """How many labels of validation are part of the budget."""
+        return len(self.data.splits["validation"]) if self.active.validation == "counted" else 0
+
+    def classes_of(self, x: Experiment, rows: torch.Tensor) -> Rows:
+        """Return the class that a trained model takes each of these rows of train for, int64 `(n,)`."""
+        score = Scorer(x, self.loader("train"), seed=0, passes=1)
+        found = [fields["logits"].argmax(dim=1) for fields in score(rows.split(UNIT), frozenset({"logits"}))]
+        classes: Rows = torch.cat(found).numpy()
+        return classes
 
     def answers(self, x: Experiment, split: str) -> Generator[Evaluating, None, Predictions]:
         """Return what a trained model says of a split."""
