@@ -37,6 +37,7 @@ COMMANDS = {
     "eval": ("zoo.cli.evaluate:evaluate", USE, "Evaluate a run on one of its splits."),
     "predict": ("zoo.cli.predict:predict", USE, "Classify images with a run."),
     "compare": ("zoo.cli.compare:compare", COMPARE, "Compare recipes over seeds, with a report."),
+    "active": ("zoo.cli.active:active", COMPARE, "Simulate active learning by several strategies."),
     "plugin": ("zoo.cli.plugin:plugin", SETUP, "List, show, create and check plugins."),
     "schema": ("zoo.cli.system:schema", SETUP, "Print the JSON Schema of registry files."),
     "doctor": ("zoo.cli.system:doctor", SETUP, "Check this machine and installation."),

@@ -27,7 +27,7 @@ def asked(recipes: tuple[str, ...], settings: tuple[str, ...], folder: Path, opt
         seeds=options["seeds"],
         vary=vary,
         values=values,
-        primary=tuple(_pair(text) for text in options["primary"]),
+        primary=tuple(pair(text) for text in options["primary"]),
         expect=tuple(_expectation(text, recipes, values) for text in options["expect"]),
         corruptions=_corruptions(options),
         **_budget(options["budgets"]),
@@ -55,7 +55,7 @@ def _varied(texts: tuple[str, ...]) -> tuple[str | None, tuple[str, ...]]:
     return key, found
 
 
-def _pair(text: str) -> tuple[str, str]:
+def pair(text: str) -> tuple[str, str]:
     names = [name.strip() for name in text.split(",")]
     if len(names) != 2 or not all(names):
         raise ZooError(f"--primary {text} is not a pair", hint="--primary RECIPE,RECIPE or --primary cnn,rnn")

@@ -1,0 +1,228 @@
+"""What is asked of simulations, and what was worked out for it before the first of them began."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from zoo import storage
+from zoo.comparison.identity import fingerprint
+from zoo.comparison.paired import smallest_after_holm
+from zoo.comparison.plan import RECIPES, write_recipes
+from zoo.components import Component
+from zoo.errors import RunError, ZooError
+from zoo.plugins import Catalog
+from zoo.recipe import Recipe, plain
+from zoo.registry import Registry
+from zoo.rounds import Active
+from zoo.training.run import now
+
+PLAN, CONTROL = "plan.json", "random"
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """A recipe whose `active` block says what is simulated; `settings` are strings like `active.rounds=50`.
+
+    `primary` are the pairs of strategies declared beforehand, where none are each of them against random.
+    """
+
+    recipe: str
+    settings: tuple[str, ...] = ()
+    data: str | None = None
+    seeds: Annotated[int, msgspec.Meta(ge=1)] = 6
+    primary: tuple[tuple[str, str], ...] = ()
+    level: float = 0.95
+
+    def command(self, folder: str) -> list[str]:
+        """Return the words of `zoo active` that ask this in another folder."""
+        words = ["zoo", "active", self.recipe, *self.settings, "--run", folder, "--seeds", str(self.seeds)]
+        words += ["--data", self.data] if self.data else []
+        return [*words, *(word for a, b in self.primary for word in ("--primary", f"{a},{b}"))]
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A question with the names of its strategies, the declared pairs, the smallest p that the exact test of each can give after
+    Holm, and how labels are counted.
+
+    `digest` stands for the recipe, its data and the versions that compute; `items` are the images of test.
+    """
+
+    version: int = 1
+    created: str
+    question: Question
+    strategies: tuple[str, ...]
+    primary: tuple[tuple[str, str], ...]
+    smallest: tuple[float, ...]
+    level: float
+    metric: str
+    smooth: int
+    targets: tuple[float, ...]
+    counting: str
+    notes: tuple[str, ...]
+    digest: str
+    items: int
+    pool: int
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One simulation of a plan: the recipe has its strategy as acquisition."""
+
+    strategy: str
+    seed: int
+    recipe: Recipe
+
+    def folder(self, plan: Path) -> Path:
+        """Return where the simulation is kept."""
+        return plan / f"{self.strategy}-{self.seed}"
+
+
+def strategies(recipe: Recipe) -> dict[str, Component[Any]]:
+    """Return the strategies of a recipe by the names that they go by, without the control.
+
+    Raises ZooError where there is none.
+    """
+    assert recipe.active is not None
+    found = list(recipe.active.strategies) or ([recipe.acquisition] if recipe.acquisition is not None else [])
+    if not found:
+        raise ZooError(f"recipe {recipe.name} names no strategy", hint="--strategy margin")
+    names = [_name(component) for component in found]
+    for name, times in Counter(names).items():
+        if times > 1:
+            names = [_full_name(c) if n == name else n for c, n in zip(found, names, strict=True)]
+    if len(set(names)) < len(names):
+        raise ZooError("a strategy is named twice", hint="name each once")
+    return {name: component for name, component in zip(names, found, strict=True) if name != CONTROL}
+
+
+def cells(recipe: Recipe, plan: Plan, catalog: Catalog) -> Iterator[Cell]:
+    """Yield the simulations of a plan, all strategies of one seed after another."""
+    found = strategies(recipe)
+    for seed in range(plan.question.seeds):
+        for name in plan.strategies:
+            component = found[name] if name in found else control(catalog)
+            yield Cell(name, seed, msgspec.structs.replace(recipe, acquisition=component))
+
+
+def control(catalog: Catalog) -> Component[Any]:
+    """Return the strategy that asks at random."""
+    entry = catalog.find("acquisition", CONTROL)
+    return Component(entry.spec, entry.name, entry.spec.params(), entry.provenance)
+
+
+def with_block(recipe: Recipe) -> Recipe:
+    """Return the recipe with an `active` block, that of its own or one of defaults."""
+    return recipe if recipe.active is not None else msgspec.structs.replace(recipe, active=Active())
+
+
+def make(
+    question: Question, recipe: Recipe, *, data: str, items: int, pool: int, validation: int, notes: Sequence[str]
+) -> Plan:
+    """Return the plan of a question for its recipe, whose data has this fingerprint and so many samples of each kind."""
+    active = recipe.active
+    assert active is not None
+    names = (*strategies(recipe), CONTROL)
+    primary = question.primary or tuple((name, CONTROL) for name in names[:-1])
+    for pair in primary:
+        if strange := next((name for name in pair if name not in names), None):
+            raise ZooError(f"there is no strategy {strange!r} to compare", possible=", ".join(names))
+    return Plan(
+        created=now(),
+        question=question,
+        strategies=names,
+        primary=primary,
+        smallest=(smallest_after_holm(question.seeds, len(primary)),) * len(primary),
+        level=question.level,
+        metric="mc_accuracy" if active.measure == "dropout-mean" else "accuracy",
+        smooth=active.smooth,
+        targets=tuple(active.targets),
+        counting=_counting(active, validation),
+        notes=tuple(notes),
+        digest=digest(recipe, data),
+        items=items,
+        pool=pool,
+    )
+
+
+def digest(recipe: Recipe, data: str) -> str:
+    """Return what stands for a recipe with its `active` block, its data and the versions that compute."""
+    import hashlib
+
+    document = msgspec.json.encode([fingerprint(recipe, data), plain(recipe.active)], order="sorted")
+    return hashlib.blake2b(document, digest_size=16).hexdigest()
+
+
+def write(folder: Path, plan: Plan, recipe: Recipe) -> None:
+    """Keep a plan and its recipe in a folder."""
+    storage.make_folder(folder)
+    write_recipes(folder, [recipe])
+    storage.write_json(folder / PLAN, msgspec.to_builtins(plan))
+
+
+def read(folder: Path, catalog: Catalog) -> tuple[Plan, Recipe]:
+    """Return the plan of a folder and its recipe. Raises RunError where there is none, or it is damaged."""
+    try:
+        plan = msgspec.json.decode((folder / PLAN).read_bytes(), type=Plan)
+    except FileNotFoundError:
+        raise RunError(
+            f"{folder} has no simulations: there is no {PLAN}", hint=f"zoo active RECIPE --run {folder}"
+        ) from None
+    except msgspec.MsgspecError as error:
+        raise RunError(f"{folder / PLAN} is not a plan of simulations: {error}", hint="another --run DIR") from error
+    recipe = Registry.load(catalog, folder / RECIPES).resolve(plan.question.recipe)
+    return plan, msgspec.structs.replace(recipe, notes=())
+
+
+def require_same(folder: Path, plan: Plan, question: Question, now_digest: str) -> None:
+    """Raise RunError where a folder's plan is of another question, or its recipe or data has changed."""
+    before, after = msgspec.to_builtins(plan.question), msgspec.to_builtins(question)
+    differing = [f"{key} was {before[key]}, now {after[key]}" for key in before if before[key] != after[key]]
+    if not differing and plan.digest != now_digest:
+        differing = ["the recipe, its data, or the versions of zoo and torch are not what they were"]
+    if differing:
+        raise RunError(
+            f"{folder} holds other simulations: {'; '.join(differing)}",
+            possible=f"zoo active --resume {folder} goes on with them as they are",
+            hint="another --run DIR",
+        )
+
+
+def _counting(active: Active, validation: int) -> str:
+    held = {
+        "unused": "No label of validation is used: each training ends with its last weights",
+        "counted": f"The {validation:,} labels of validation are part of every count",
+        "free": f"Weights are chosen on {validation:,} labels of validation, which are not counted",
+    }[active.validation]
+    unknown = "; an answer that a sample is of no known class counts as one" if _has_unknown(active) else ""
+    return f"Answers are counted with the {active.init} initial ones{unknown}. {held}."
+
+
+def _has_unknown(active: Active) -> bool:
+    return active.unknown is not None or bool(active.unknown_classes)
+
+
+def _name(component: Component[Any]) -> str:
+    inner = [value for value in _values(component) if isinstance(value, Component)]
+    return "-".join([component.name.replace("/", "-"), *map(_name, inner)])
+
+
+def _full_name(component: Component[Any]) -> str:
+    """Return the name with every parameter that is not the default."""
+    default = type(component.params)()
+    parts = [component.name.replace("/", "-")]
+    for field in component.params.__struct_fields__:
+        value = getattr(component.params, field)
+        if isinstance(value, Component):
+            parts.append(_full_name(value))
+        elif value != getattr(default, field):
+            parts.append(f"{field}-{value}")
+    return "-".join(parts)
+
+
+def _values(component: Component[Any]) -> list[Any]:
+    return [getattr(component.params, field) for field in component.params.__struct_fields__]
