@@ -49,7 +49,10 @@ class Replicas(Params, frozen=True, kw_only=True):
     )
     times: Annotated[int, Meta(ge=1, description="how often each training image stands in train")] = 3
     noise: Annotated[float, Meta(ge=0, description="standard deviation, in deviations of the training images")] = 0.1
-    seed: Annotated[int, Meta(ge=0, lt=2**32, description="decides the noise")] = 0
+    validation: Annotated[
+        int, Meta(ge=0, description="training images of the base, stratified, that are set aside without noise")
+    ] = 0
+    seed: Annotated[int, Meta(ge=0, lt=2**32, description="decides the noise, and which are set aside")] = 0
 
 
 @hookimpl

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zoo.data import measures
+from zoo.data import measures, splits
 from zoo.data.sources import ArrayImages, SourceData, SourceSplit
 from zoo.errors import DataError
 from zoo.training.randomness import normal
@@ -27,15 +27,15 @@ def build(params: Replicas) -> SourceData:
     `copy · n + i` is copy `copy` of training image `i`, of its group, plus normal noise of deviation `noise`; other splits have
     none. Raises DataError for a base of files or without a train split.
     """
-    data = _base(params)
+    data = _set_aside(_base(params), params)
     pixels = {name: _pixels(split, name) for name, split in data.splits.items()}
     mean, std = _statistics(pixels["train"])
-    splits = {
+    others = {
         name: SourceSplit(ArrayImages(_normalized(pixels[name], 1, mean, std)), split.labels, split.groups)
         for name, split in data.splits.items()
         if name != "train"
     }
-    return SourceData(data.classes, {"train": _train(data.splits["train"], params, mean, std), **splits})
+    return SourceData(data.classes, {"train": _train(data.splits["train"], params, mean, std), **others})
 
 
 def _base(params: Replicas) -> SourceData:
@@ -50,6 +50,28 @@ def _base(params: Replicas) -> SourceData:
     if "train" not in data.splits:
         raise DataError(f"{params.base.name} has no train split to replicate", possible=", ".join(data.splits))
     return data
+
+
+def _set_aside(data: SourceData, params: Replicas) -> SourceData:
+    """Return the data with a validation split of so many images of train. Raises DataError where that cannot be."""
+    if not params.validation:
+        return data
+    train = data.splits["train"]
+    classes = len(np.unique(train.labels))
+    if "validation" in data.splits or not classes <= params.validation <= len(train.labels) - classes:
+        raise DataError(
+            f"{params.validation} images of train cannot be set aside for validation",
+            possible="a base without a validation split of its own, and an image of each class on both sides",
+            hint="data.validation=0",
+        )
+    places = np.arange(len(train.labels))
+    aside = splits.subset(train.labels, places, params.validation, seed=params.seed, name="replicas/validation")
+    return SourceData(data.classes, {**data.splits, "train": _part(train, ~aside), "validation": _part(train, aside)})
+
+
+def _part(split: SourceSplit, chosen: NDArray[np.bool_]) -> SourceSplit:
+    groups = None if split.groups is None else split.groups[chosen]
+    return SourceSplit(ArrayImages(_pixels(split, "train")[chosen]), split.labels[chosen], groups)
 
 
 def _pixels(split: SourceSplit, name: str) -> NDArray[Any]:

@@ -55,9 +55,16 @@ def require(model: nn.Module, architecture: str) -> None:
 
 
 def passes(
-    model: nn.Module, images: Tensor, *, seed: int, passes: int, forward: Callable[[Tensor], Tensor] | None = None
+    model: nn.Module,
+    images: Tensor,
+    *,
+    seed: int,
+    passes: int,
+    plain: bool = False,
+    forward: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """Return float32 `(n, T, C)`, the log-probabilities of T passes over images `(n, …)`.
+    """Return float32 `(n, T, C)`, the log-probabilities of T passes over images `(n, …)`; with `plain` those of one more follow,
+    in which nothing is dropped.
 
     `forward`, by default the model, gives logits `(n, C)` of images and calls the model once or more. The model is in evaluation
     mode throughout, but for its dropout, and is left as it was. A mask is a function of the seed, the pass, the module's name and
@@ -79,7 +86,7 @@ def passes(
         torch.no_grad(),
     ):
         rows = images.clone() if images.is_inference() else images
-        for index in range(passes):
+        for index in [*range(passes), *([None] if plain else [])]:
             masks.index = index
             answers.append((forward or model)(rows).float().log_softmax(dim=1))
             trunk.rewind()
@@ -98,10 +105,10 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
 
 
 class _Masks:
-    """Drops parts of activations, for all rows alike; `index` is the number of the pass, from 0."""
+    """Drops parts of activations, for all rows alike; `index` is the number of the pass, from 0, or None to drop nothing."""
 
     def __init__(self, seed: int, rows: int) -> None:
-        self.index = 0
+        self.index: int | None = 0
         self._seed, self._rows = seed, rows
 
     def drop(self, module: _DropoutNd, name: str, x: Tensor) -> Tensor:
@@ -111,20 +118,22 @@ class _Masks:
                 f"dropout {name!r} must act on tensors whose first dimension counts the batch of {self._rows}, "
                 f"got {tuple(x.shape)} instead"
             )
+        if self.index is None:
+            return x
         if module.p == 1:
             return torch.zeros_like(x)
-        kept = self._kept(module, name, x)
+        kept = self._kept(module, name, x, self.index)
         if isinstance(module, _OF_ALPHA):
             return _alpha(x, kept, module.p)
         scaled: Tensor = torch.where(kept, x * (1 / (1 - module.p)), 0.0)
         return scaled
 
-    def _kept(self, module: _DropoutNd, name: str, x: Tensor) -> Tensor:
+    def _kept(self, module: _DropoutNd, name: str, x: Tensor, index: int) -> Tensor:
         shape = x.shape[1:]
         if isinstance(module, _OF_CHANNELS):
             shape = torch.Size([*shape[:1], *(1 for _ in shape[1:])])
         positions = torch.arange(shape.numel(), device=x.device)
-        kept: Tensor = uniform(self._seed, f"mc/{name}", self.index, positions)[:, 0] >= module.p
+        kept: Tensor = uniform(self._seed, f"mc/{name}", index, positions)[:, 0] >= module.p
         return kept.view(shape)
 
 

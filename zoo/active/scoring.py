@@ -14,6 +14,7 @@ from zoo.data.loader import Loader
 from zoo.training.experiment import Experiment
 
 LARGEST = torch.finfo(torch.float16).max
+BOTH = frozenset({"mc_log_probabilities", "log_probabilities"})  # what is computed before the first dropout serves both
 
 
 class Scorer:
@@ -54,6 +55,10 @@ class Scorer:
     def _fields(self, images: Tensor, wanted: frozenset[str]) -> Fields:
         pixels = self._x.preprocess.evaluate(images)
         found: dict[str, Tensor] = {}
+        if wanted == BOTH:
+            with self._x.autocast():
+                every = passes(self._network, pixels, seed=self._seed, passes=self._passes, plain=True)
+            return {"mc_log_probabilities": every[:, :-1], "log_probabilities": every[:, -1]}
         if wanted - {"mc_log_probabilities"}:
             with self._x.autocast(), _seen_by_classifier(self._x.model, "embeddings" in wanted) as seen:
                 logits = self._network(pixels).float()

@@ -168,12 +168,15 @@ class Simulation:
         yield Phase(name="test", round=round, labels=len(labels.rows))
         own, classes = self._bench.own, self._bench.material.dataset.classes
         self.run.record_access("test", f"round {round}", len(own.data.splits["test"]))
-        answers = yield from own.answers(x, "test")
-        line: dict[str, Any] = {"round": round, "labels": len(labels.rows), "answers": labels.answers + own.counted}
-        line["test"] = _figures(answers, classes)
         if self._active.measure == "dropout-mean":
-            answers = yield from own.mean_answers(x, "test", round_seed(self._seed, round), self._active.passes)
-            line["mc"] = _figures(answers, classes)
+            seed = round_seed(self._seed, round)
+            plain, answers = yield from own.both_answers(x, "test", seed, self._active.passes)
+            figures = {"test": _figures(plain, classes), "mc": _figures(answers, classes)}
+        else:
+            answers = yield from own.answers(x, "test")
+            figures = {"test": _figures(answers, classes)}
+        line: dict[str, Any] = {"round": round, "labels": len(labels.rows), "answers": labels.answers + own.counted}
+        line |= figures
         if x.validation is not None:
             line["validation"] = _figures((yield from own.answers(x, "validation")), classes)
         if ROBUSTNESS in own.data.splits:

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from zoo.active.pool import UNIT
-from zoo.active.scoring import Scorer
-from zoo.data.dataset import Dataset
+from zoo.active.scoring import BOTH, Scorer
+from zoo.data.dataset import Dataset, Split
 from zoo.data.loader import Loader
 from zoo.evaluation.predictions import Predictions, predict
 from zoo.plugins import Catalog
@@ -129,20 +129,19 @@ class Workbench:
             )
         )  # fmt: skip
 
-    def mean_answers(
+    def both_answers(
         self, x: Experiment, split: str, seed: int, passes: int
-    ) -> Generator[Evaluating, None, Predictions]:
-        """Return the logarithms of mean probabilities over dropout passes, as logits."""
+    ) -> Generator[Evaluating, None, tuple[Predictions, Predictions]]:
+        """Return what a trained model says of a split, and the logarithms of its mean probabilities over dropout passes."""
         samples, part = self.loader(split), self.data.splits[split]
-        score = Scorer(x, samples, seed=seed, passes=passes)
         units = torch.arange(len(part)).split(samples.batch_size)
-        found = []
-        for unit, fields in zip(units, score(units, frozenset({"mc_log_probabilities"})), strict=True):
+        plain, mean = [], []
+        for unit, fields in zip(units, Scorer(x, samples, seed=seed, passes=passes)(units, BOTH), strict=True):
+            plain.append(fields["log_probabilities"].numpy())
             several = fields["mc_log_probabilities"].double()
-            found.append((several.logsumexp(dim=1) - np.log(passes)).float().numpy())
+            mean.append((several.logsumexp(dim=1) - np.log(passes)).float().numpy())
             yield Evaluating(split=f"{split}, {passes} passes", done=int(unit[-1]) + 1, total=len(part))
-        order = np.argsort(part.samples)
-        return Predictions(split, part.samples[order], part.labels[order], np.concatenate(found)[order])
+        return _in_order(split, part, plain), _in_order(split, part, mean)
 
 
 def set_up(recipe: Recipe, dataset: Dataset, device: str, catalog: Catalog) -> Generator[Event, None, Workbench]:
@@ -180,3 +179,8 @@ def _unchosen(recipe: Recipe) -> Any:
 def _with_train(data: Dataset, rows: Rows, labels: Rows) -> Dataset:
     train = replace(data.splits["train"].part(rows), labels=labels)
     return replace(data, splits={**data.splits, "train": train})
+
+
+def _in_order(split: str, part: Split, answers: list[NDArray[np.float32]]) -> Predictions:
+    order = np.argsort(part.samples)
+    return Predictions(split, part.samples[order], part.labels[order], np.concatenate(answers)[order])

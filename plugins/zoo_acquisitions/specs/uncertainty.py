@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from zoo.components import AcquisitionSpec
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from zoo.components import AcquisitionSpec, Need, Params
+
+
+class Entropy(Params, frozen=True, kw_only=True):
+    """How evenly probability is spread over the classes."""
+
+    of: Annotated[
+        Literal["prediction", "mean"],
+        Meta(description="prediction: the answer without dropout; mean: the mean over passes with it"),
+    ] = "prediction"
+
+
+def entropy_needs(params: Entropy) -> frozenset[Need]:
+    """Return the answer whose entropy is taken."""
+    return frozenset({"log_probabilities"} if params.of == "prediction" else {"mc_log_probabilities"})
+
 
 SPECS = [
     AcquisitionSpec(
@@ -26,7 +45,9 @@ SPECS = [
         name="entropy",
         factory="zoo_acquisitions.uncertainty:build_entropy",
         summary="highest entropy of the predicted distribution",
-        needs=frozenset({"log_probabilities"}),
+        params=Entropy,
+        needs=None,
+        describe="zoo_acquisitions.specs.uncertainty:entropy_needs",
     ),
     AcquisitionSpec(
         name="expected-gradient-length",
