@@ -181,10 +181,12 @@ class AcquisitionSpec(Spec, frozen=True, kw_only=True):
     """An acquisition strategy; `factory(params) -> zoo.ScoreStrategy | zoo.BatchStrategy`.
 
     `needs` names what the scoring pass computes for it; None says that `describe="module:function"` answers from params.
+    `fixed_embeddings` says that it is made for embeddings that no label has a part in, as those of a frozen backbone.
     """
 
     kind = "acquisition"
     needs: frozenset[Need] | None = frozenset()
+    fixed_embeddings: bool = False
     describe: str | None = None
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -47,6 +48,12 @@ def absolute_paths(recipe: Recipe) -> Recipe:
     source = _placed(recipe.source)
     if source != recipe.source:
         recipe = msgspec.structs.replace(recipe, source=source)
+    active = recipe.active
+    if active is not None and active.unknown is not None and Path(active.unknown).expanduser().exists():
+        active = msgspec.structs.replace(
+            active, unknown=_absolute(active.unknown)
+        )  # it may be the name of a source as well
+        recipe = msgspec.structs.replace(recipe, active=active)
     if recipe.weights in (None, PRETRAINED):
         return recipe
     return msgspec.structs.replace(recipe, weights=_absolute(recipe.weights))
@@ -69,6 +76,4 @@ def _placed(source: Component[Any]) -> Component[Any]:
 
 
 def _absolute(path: str) -> str:
-    from pathlib import Path
-
     return str(Path(path).expanduser().absolute())

@@ -68,7 +68,7 @@ def choose(now: Situation, strategy: Component[Any], count: int) -> Generator[Ev
     )
     if not len(candidates):
         raise DataError("the pool is empty: everything has been asked", hint="fewer rounds, or a smaller query")
-    candidates = np.array(sorted(candidates.tolist(), key=now.material.ids.__getitem__), dtype=np.int64)
+    candidates = now.material.in_order(candidates)
     held_out: list[HeldOut] = []
     if "held_out" in wanted:
         held_out = yield from _held_out(now)
@@ -100,7 +100,7 @@ def _pool(now: Situation, candidates: Rows, wanted: frozenset[str], held_out: Se
 
 
 def _labeled(now: Situation, scorer: Scorer) -> Labeled:
-    order = np.argsort([now.material.ids[row] for row in now.labels.rows.tolist()])
+    order = np.argsort(now.material.place[now.labels.rows])
     rows, classes = now.labels.rows[order], torch.from_numpy(now.labels.classes[order])
     return Labeled(
         embeddings=_field(scorer, rows, "embeddings"),

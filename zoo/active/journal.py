@@ -98,7 +98,7 @@ class Journal:
 
 def labelled(journal: Journal, material: Material, oracle: Oracle) -> Labels:
     """Return what has been asked in all rounds so far. Raises RunError for ids that the data does not have."""
-    places = {name: row for row, name in enumerate(material.ids)}
+    places = material.rows
     asked = [name for line in journal.lines(QUERIES) for name in line["ids"]]
     strange = next((name for name in asked if name not in places), None)
     if strange is not None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -45,6 +47,32 @@ class Material:
     def labels(self) -> Rows:
         return self.dataset.splits["train"].labels
 
+    @cached_property
+    def place(self) -> Rows:
+        """The place of each row in the order of the ids."""
+        order = np.array(sorted(range(len(self.ids)), key=self.ids.__getitem__), dtype=np.int64)
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        return place
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """The row of each id."""
+        return {name: row for row, name in enumerate(self.ids)}
+
+    def in_order(self, rows: Rows) -> Rows:
+        """Return rows in the order of their ids."""
+        ordered: Rows = rows[np.argsort(self.place[rows])]
+        return ordered
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A digest of the data and of all that can be asked for."""
+        digest = hashlib.blake2b(self.dataset.fingerprint.encode(), digest_size=16)
+        digest.update("".join(self.ids).encode())
+        digest.update(self.known.tobytes())
+        return digest.hexdigest()
+
     @property
     def groups(self) -> Rows:
         """The group of each row: its own number where the data has no groups."""
@@ -60,6 +88,8 @@ def gather(recipe: Recipe, unknown: Component[str] | None = None) -> Material:
     assert recipe.active is not None
     active = recipe.active
     dataset = prepare_data(_known_only(recipe, active))
+    if active.validation == "unused":
+        dataset = _undivided(dataset)
     known = np.ones(len(dataset.splits["train"]), dtype=np.bool_)
     if active.unknown_classes:
         dataset, known = _with_unknown(dataset, known, _other_classes(recipe, active, dataset))
@@ -72,6 +102,22 @@ def gather(recipe: Recipe, unknown: Component[str] | None = None) -> Material:
     if active.robustness is not None:
         dataset = _with_robustness(dataset, active.robustness, recipe)
     return Material(dataset, ids, known)
+
+
+def _undivided(dataset: Dataset) -> Dataset:
+    """Return the data without a validation split: one that was cut off goes back to train."""
+    rest = {name: split for name, split in dataset.splits.items() if name != "validation"}
+    train, validation = rest["train"], dataset.splits["validation"]
+    if validation.images is not train.images:
+        return replace(dataset, splits=rest)
+    samples = np.concatenate([train.samples, validation.samples])
+    order = np.argsort(samples)
+    labels = np.concatenate([train.labels, validation.labels])
+    groups = None
+    if train.groups is not None and validation.groups is not None:
+        groups = np.concatenate([train.groups, validation.groups])[order]
+    whole = Split("train", train.images, samples[order], labels[order], groups)
+    return replace(dataset, splits={**rest, "train": whole})
 
 
 def _known_only(recipe: Recipe, active: Active) -> Recipe:

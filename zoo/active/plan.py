@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -151,9 +152,9 @@ def make(
 
 def digest(recipe: Recipe, data: str) -> str:
     """Return what stands for a recipe with its `active` block, its data and the versions that compute."""
-    import hashlib
-
-    document = msgspec.json.encode([fingerprint(recipe, data), plain(recipe.active)], order="sorted")
+    assert recipe.active is not None
+    active = msgspec.structs.replace(recipe.active, unknown=None)  # the data's fingerprint stands for the images
+    document = msgspec.json.encode([fingerprint(recipe, data), plain(active)], order="sorted")
     return hashlib.blake2b(document, digest_size=16).hexdigest()
 
 

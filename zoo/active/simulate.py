@@ -29,6 +29,7 @@ from zoo.plugins import Catalog
 from zoo.recipe import Recipe
 from zoo.registry import Registry
 from zoo.report.active import write_report
+from zoo.settings import absolute_paths
 from zoo.training.events import Event
 from zoo.training.run import Run
 
@@ -70,13 +71,14 @@ def begin(question: Question, folder: Path, registry: Registry, *, device: str =
 
     Raises RunError where the folder has another plan; ZooError for strategies, data and settings that do not go together.
     """
-    recipe = plans.with_block(registry.resolve(question.recipe, question.settings, data=question.data))
+    resolved = registry.resolve(question.recipe, question.settings, data=question.data)
+    recipe = absolute_paths(plans.with_block(resolved))
     material = gather(recipe, _unknown(recipe, registry))
     new = storage.claim_folder(folder)
     with FileLock(folder / LOCK):
         if (folder / plans.PLAN).exists():
             plan, _ = plans.read(folder, registry.catalog)
-            plans.require_same(folder, plan, question, plans.digest(recipe, material.dataset.fingerprint))
+            plans.require_same(folder, plan, question, plans.digest(recipe, material.fingerprint))
             return plan
         try:
             plan = draft(question, recipe, material, registry, device=device)
@@ -94,8 +96,8 @@ def draft(question: Question, recipe: Recipe, material: Material, registry: Regi
     assert active is not None
     splits = material.dataset.splits
     plan = plans.make(
-        question, recipe, data=material.dataset.fingerprint, items=len(splits["test"]), pool=len(material.ids),
-        validation=len(splits["validation"]), notes=material.dataset.notes,
+        question, recipe, data=material.fingerprint, items=len(splits["test"]), pool=len(material.ids),
+        validation=len(splits["validation"]) if "validation" in splits else 0, notes=material.dataset.notes,
     )  # fmt: skip
     initial(material, active.init, active.initial, 0)
     if active.init >= len(material.ids):
@@ -107,7 +109,25 @@ def draft(question: Question, recipe: Recipe, material: Material, registry: Regi
     if wanted & PASSES or active.measure == "dropout-mean":
         require(bench.x.evaluation_network(), recipe.architecture.name)
     _committee(recipe, plan, material, registry, device)
-    return plan
+    return msgspec.structs.replace(plan, notes=(*plan.notes, *_warnings(recipe, plan, bench, registry.catalog)))
+
+
+def _warnings(recipe: Recipe, plan: Plan, bench: Workbench, catalog: Catalog) -> list[str]:
+    """Return in words what can be done, and is not what was meant."""
+    made_for_fixed = {
+        cell.strategy for cell in plans.cells(recipe, plan, catalog) if _wants_fixed_embeddings(_strategy(cell))
+    }
+    if bench.embedded is not None or not made_for_fixed:
+        return []
+    return [
+        f"{', '.join(sorted(made_for_fixed))}: made for embeddings that no label has a part in, and here they come from the network"
+        " that is being trained; freeze=backbone with weights gives such embeddings"
+    ]
+
+
+def _wants_fixed_embeddings(strategy: Any) -> bool:
+    inner = getattr(strategy.params, "strategy", None)
+    return strategy.spec.fixed_embeddings or (inner is not None and _wants_fixed_embeddings(inner))
 
 
 def conduct(
@@ -193,7 +213,7 @@ def _bench(plan: Plan, recipe: Recipe, folder: Path, catalog: Catalog, device: s
     """Return what all simulations share. Raises RunError where the data is not what the plan was made for."""
     registry = Registry.load(catalog, folder / RECIPES)
     material = gather(recipe, _unknown(recipe, registry))
-    if plans.digest(recipe, material.dataset.fingerprint) != plan.digest:
+    if plans.digest(recipe, material.fingerprint) != plan.digest:
         raise RunError(
             f"the data of {folder}, or the versions of zoo and torch, are not what they were when it was planned",
             possible="what is finished stays as it is, and the simulations go on once they are restored",

@@ -149,8 +149,6 @@ def set_up(recipe: Recipe, dataset: Dataset, device: str, catalog: Catalog) -> G
     active = recipe.active
     assert active is not None
     recipe = msgspec.structs.replace(recipe, training=training(recipe.training, active), freeze=_unchosen(recipe))
-    if active.validation == "unused":
-        dataset = replace(dataset, splits={name: s for name, s in dataset.splits.items() if name != "validation"})
     x = build(recipe, device=device, dataset=dataset, catalog=catalog)
     embedded = None
     if x.embeds and recipe.freeze is not None and not recipe.freeze.views and recipe.freeze.unfreeze_after is None:

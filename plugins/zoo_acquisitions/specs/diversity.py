@@ -56,6 +56,7 @@ SPECS = [
         factory="zoo_acquisitions.clustering:build_typiclust",
         summary="typical samples of clusters without labels (Hacohen et al., ICML 2022)",
         needs=frozenset({"embeddings", "labeled"}),
+        fixed_embeddings=True,
     ),
     AcquisitionSpec(
         name="clue",
@@ -70,5 +71,6 @@ SPECS = [
         summary="balls that cover the most of the embeddings (Yehuda et al., NeurIPS 2022)",
         params=ProbCover,
         needs=frozenset({"embeddings", "labeled"}),
+        fixed_embeddings=True,
     ),
 ]
