@@ -1,7 +1,7 @@
 """Write docs/results/README.md, the page that leads to all results: index.py
 
 Every number on it comes from the lines and analyses in docs/results: NAME.jsonl of the benchmarks of accuracy, and FOLDER/analysis.json
-of comparisons. The pages of the benchmarks write it anew as well.
+of comparisons and simulations. The pages of the benchmarks write it anew as well.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ HEADING = """# Results
 
 Written by `tests/benchmarks/index.py` from the files beside it; no number here is typed by hand. Test accuracies are means over seeds
 with the standard deviation between them, in percent; of several results of one seed the newest counts. Comparisons are those of
-`tests/benchmarks/studies.py NAME --data FOLDER --work FOLDER`, on all training images and for 30 epochs with `--full`."""
+`tests/benchmarks/studies.py NAME --data FOLDER --work FOLDER`, on all training images and for 30 epochs with `--full`; simulations of
+active learning those of `tests/benchmarks/simulations.py NAME --data FOLDER --work FOLDER`."""
 
 Row = dict[str, Any]
 
@@ -30,7 +31,8 @@ def page(folder: Path) -> str:
     for path in sorted(folder.glob("*.jsonl")):
         parts += _benchmark(path)
     for path in sorted(folder.glob("*/analysis.json")):
-        parts += _comparison(path)
+        analysis: Row = json.loads(path.read_text("utf-8"))
+        parts += _simulations(path, analysis) if "strategies" in analysis else _comparison(path, analysis)
     return "\n\n".join(parts) + "\n"
 
 
@@ -69,12 +71,29 @@ def _line(study: str, rows: list[Row]) -> str:
     return f"| {study} | `{rows[0]['recipe']}` | {statistics.fmean(values):.2f}{spread} | {seeds} |"
 
 
-def _comparison(path: Path) -> Iterator[str]:
-    """Yield a heading that links to a comparison, what it asked, and what it found in its own words."""
-    analysis: Row = json.loads(path.read_text("utf-8"))
-    question = analysis["plan"]["question"]
+def _heading(path: Path) -> str:
     target = next(iter(sorted(path.parent.glob("*.html"))), path)
-    yield f"## [{path.parent.name}]({path.parent.name}/{target.name})"
+    return f"## [{path.parent.name}]({path.parent.name}/{target.name})"
+
+
+def _simulations(path: Path, analysis: Row) -> Iterator[str]:
+    """Yield a heading that links to simulations of active learning, what they asked, and what they found in their own words."""
+    plan = analysis["plan"]
+    yield _heading(path)
+    names = ", ".join(f"`{name}`" for name in plan["strategies"])
+    yield (
+        f"{names} with `{plan['question']['recipe']}`, {plan['question']['seeds']} seeds, a pool of {plan['pool']:,}."
+        f" {plan['counting']}"
+    )
+    machine = analysis["machine"]
+    yield f"{machine['runs']} simulations, {minutes(machine['cpu_minutes'])} of processor time ({', '.join(machine['processor'])})."
+    yield "\n".join(f"- {verdict['text']}" for verdict in analysis["verdicts"])
+
+
+def _comparison(path: Path, analysis: Row) -> Iterator[str]:
+    """Yield a heading that links to a comparison, what it asked, and what it found in its own words."""
+    question = analysis["plan"]["question"]
+    yield _heading(path)
     names = ", ".join(f"`{name}`" for name in question["recipes"])
     asked = [f"{names} on {question['data'] or 'the data of the recipes'}, {question['seeds']} seeds"]
     if question["vary"]:

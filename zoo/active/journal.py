@@ -114,11 +114,8 @@ def labelled(journal: Journal, material: Material, oracle: Oracle) -> Labels:
 
 def ask(journal: Journal, round: int, rows: Rows, material: Material, oracle: Oracle, **more: Any) -> None:
     """Keep what joins the training of a round: ids, answers, and `more` of how they were chosen, such as their scores."""
-    groups = material.groups[rows].tolist()
-    line = {
-        "round": round,
-        "ids": [material.ids[row] for row in rows.tolist()],
-        "answers": oracle.words(rows),
-        "repeats": repeats(groups),
-    }
-    journal.add(QUERIES, {**line, **more})
+    ids = [material.ids[row] for row in rows.tolist()]
+    line = {"round": round, "ids": ids, "answers": oracle.words(rows), **more}
+    if material.grouped:
+        line["repeats"] = repeats(material.groups[rows].tolist())
+    journal.add(QUERIES, line)

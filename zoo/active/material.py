@@ -74,6 +74,11 @@ class Material:
         return digest.hexdigest()
 
     @property
+    def grouped(self) -> bool:
+        """Whether the data says which samples show the same."""
+        return self.dataset.splits["train"].groups is not None
+
+    @property
     def groups(self) -> Rows:
         """The group of each row: its own number where the data has no groups."""
         groups = self.dataset.splits["train"].groups

@@ -142,7 +142,7 @@ def make(
         metric="mc_accuracy" if active.measure == "dropout-mean" else "accuracy",
         smooth=active.smooth,
         targets=tuple(active.targets),
-        counting=_counting(active, validation),
+        counting=_counting(recipe, active, validation),
         notes=tuple(notes),
         digest=digest(recipe, data),
         items=items,
@@ -193,18 +193,20 @@ def require_same(folder: Path, plan: Plan, question: Question, now_digest: str) 
         )
 
 
-def _counting(active: Active, validation: int) -> str:
+def _counting(recipe: Recipe, active: Active, validation: int) -> str:
     held = {
         "unused": "No label of validation is used: each training ends with its last weights",
         "counted": f"The {validation:,} labels of validation are part of every count",
         "free": f"Weights are chosen on {validation:,} labels of validation, which are not counted",
     }[active.validation]
-    unknown = "; an answer that a sample is of no known class counts as one" if _has_unknown(active) else ""
+    unknown = "; an answer that a sample is of no known class counts as one" if has_unknown(recipe) else ""
     return f"Answers are counted with the {active.init} initial ones{unknown}. {held}."
 
 
-def _has_unknown(active: Active) -> bool:
-    return active.unknown is not None or bool(active.unknown_classes)
+def has_unknown(recipe: Recipe) -> bool:
+    """Return whether some of the pool is of no known class."""
+    active = recipe.active
+    return active is not None and (active.unknown is not None or bool(active.unknown_classes))
 
 
 def _name(component: Component[Any]) -> str:

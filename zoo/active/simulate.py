@@ -22,6 +22,7 @@ from zoo.active.oracle import initial
 from zoo.active.plan import Cell, Plan, Question
 from zoo.active.simulation import Bench, Phase, RoundDone, Simulation, curve
 from zoo.active.workbench import Workbench, set_up
+from zoo.comparison.analysis import machine
 from zoo.comparison.execute import WAIT_SECONDS, claimed
 from zoo.comparison.plan import RECIPES
 from zoo.errors import Interrupted, RunError, RunLockedError, StorageError, ZooError
@@ -152,15 +153,14 @@ def report(folder: Path, *, catalog: Catalog) -> dict[str, Any]:
     Raises RunError where none has finished a round.
     """
     plan, recipe = plans.read(folder, catalog)
-    curves = [
-        curve(cell.folder(folder), cell.strategy, cell.seed, plan.items)
-        for cell in plans.cells(recipe, plan, catalog)
-        if (cell.folder(folder) / "curve.jsonl").exists()
-    ]
-    curves = [each for each in curves if each.rounds]
+    begun = [cell for cell in plans.cells(recipe, plan, catalog) if (cell.folder(folder) / "manifest.json").exists()]
+    unknown = plans.has_unknown(recipe)
+    found = [curve(cell.folder(folder), cell.strategy, cell.seed, plan.items, unknown=unknown) for cell in begun]
+    curves = [each for each in found if each.rounds]
     if not curves:
         raise RunError(f"no simulation in {folder} has finished a round", hint=f"zoo active --resume {folder}")
     analysis = analyse({**msgspec.to_builtins(plan), "command": plan.question.command("DIR")}, curves)
+    analysis["machine"] = machine([Run(cell.folder(folder)) for cell in begun])
     storage.write_bytes(folder / ANALYSIS, msgspec.json.format(msgspec.json.encode(analysis), indent=1))
     write_report(analysis, folder / REPORT)
     return analysis

@@ -114,8 +114,9 @@ class Simulation:
         except Interrupted as error:
             self.run.set_status("interrupted", error.problem, type(error).__name__)
             raise
-        except ZooError as error:
-            self.run.set_status("failed", error.problem, type(error).__name__)
+        except Exception as error:
+            reason = error.problem if isinstance(error, ZooError) else f"{type(error).__name__}: {error}"
+            self.run.set_status("failed", reason, type(error).__name__)
             raise
 
     def _rounds(self) -> Generator[Event | Phase | RoundDone]:
@@ -126,15 +127,16 @@ class Simulation:
         while True:
             curve, round = self._journal.lines(CURVE), len(self._journal.lines(QUERIES)) - 1
             labels = labelled(self._journal, material, self._oracle)
-            if len(curve) > round and self._over(curve[-1], labels):
+            over = len(curve) > round and self._over(curve[-1], labels)
+            if over:
                 break
             began, cpu = time.monotonic(), time.process_time()
             x = yield from self._trained(round, labels)
             if len(curve) <= round:
                 line = yield from self._tested(x, round, labels)
-                if self._over(line, labels):
-                    break
-            yield from self._asked(x, round, labels)
+                over = self._over(line, labels)
+            if not over:
+                yield from self._asked(x, round, labels)
             seconds = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu}
             self._journal.add(TIMINGS, {"round": round, **seconds})
         self._finish()
@@ -258,18 +260,24 @@ def _seen(line: Mapping[str, Any], watched: Any) -> stopping.Seen:
     )
 
 
-def curve(folder: Path, strategy: str, seed: int, items: int) -> Curve:
-    """Return the curve of a simulation so far, each round with what was asked after it and how well a gate did then."""
+def curve(folder: Path, strategy: str, seed: int, items: int, *, unknown: bool) -> Curve:
+    """Return the curve of a simulation so far, each round with what was asked after it and how well a gate did then.
+
+    What share of it was of known classes is told where some of the pool is `unknown`.
+    """
     journal = Journal(Run(folder))
     lines, queries = journal.lines(CURVE), journal.lines(QUERIES)
-    rounds = tuple({**line, **_after(queries[line["round"] + 1 :])} for line in lines)
+    rounds = tuple({**line, **_after(queries[line["round"] + 1 :], unknown)} for line in lines)
     return Curve(strategy, seed, rounds, journal.correct(items))
 
 
-def _after(queries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _after(queries: Sequence[Mapping[str, Any]], unknown: bool) -> dict[str, Any]:
     if not queries:
         return {}
-    line = queries[0]
-    known = sum(answer != UNKNOWN for answer in line["answers"]) / len(line["answers"])
-    told: dict[str, Any] = {"queries": {"known": known, "repeats": line["repeats"]}}
-    return {**told, "gate": line["gate"]} if "gate" in line else told
+    line, asked = queries[0], len(queries[0]["answers"])
+    told: dict[str, Any] = {"samples": asked}
+    if unknown:
+        told["known"] = sum(answer != UNKNOWN for answer in line["answers"]) / asked
+    if "repeats" in line:
+        told["repeats"] = line["repeats"]
+    return {"queries": told, **({"gate": line["gate"]} if "gate" in line else {})}

@@ -74,7 +74,7 @@ def analyse(
     return {
         "plan": msgspec.to_builtins(plan),
         "analysed": now(),
-        "machine": _machine(finished),
+        "machine": machine([each.run for each in finished]),
         "data": _data(finished[0]),
         "verdicts": verdicts.conclude(plan, conditions, effects),
         "conditions": conditions,
@@ -180,20 +180,22 @@ def _pooled(diagrams: Sequence[Sequence[Row]]) -> list[Row]:
 
 def minutes(run: Run, clock: str = "seconds") -> float:
     """Return the minutes of wall time that the run's epochs took, or with `cpu_seconds` those of its processors."""
-    timings = (run.path / "timings.jsonl").read_text(encoding="utf-8").splitlines()
+    path = run.path / "timings.jsonl"
+    timings = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     seconds: float = sum(json.loads(line).get(clock, 0.0) for line in timings)
     return round(seconds / 60, 3)
 
 
-def _machine(finished: Sequence[Done]) -> Row:
-    environments = [each.run.manifest["environment"] for each in finished]
+def machine(runs: Sequence[Run]) -> Row:
+    """Return what runs were made with, and how long they took."""
+    environments = [run.manifest["environment"] for run in runs]
     keys = ("processor", "device", "threads", "precision", "platform", "python", "torch", "zoo")
     # Runs that several comparisons share may come from several machines.
     return {
         **{key: sorted({str(environment[key]) for environment in environments}) for key in keys},
-        "minutes": round(sum(minutes(each.run) for each in finished), 3),
-        "cpu_minutes": round(sum(minutes(each.run, "cpu_seconds") for each in finished), 3),
-        "runs": len(finished),
+        "minutes": round(sum(minutes(run) for run in runs), 3),
+        "cpu_minutes": round(sum(minutes(run, "cpu_seconds") for run in runs), 3),
+        "runs": len(runs),
     }
 
 
