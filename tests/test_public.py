@@ -23,6 +23,9 @@ PUBLIC = [
     "Dropout",
     "Dropout2d",
     "FileImages",
+    "Gate",
+    "HeldOut",
+    "Labeled",
     "NoParams",
     "OptimizerSpec",
     "Params",
@@ -49,6 +52,7 @@ PUBLIC = [
     "lr_find",
     "resolve",
     "resume",
+    "simulate",
     "train",
     "tune",
 ]

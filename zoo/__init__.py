@@ -15,8 +15,19 @@ from typing import TYPE_CHECKING, Any
 from zoo.version import __version__
 
 if TYPE_CHECKING:
-    from zoo.api import compare, dry_run, evaluate, evaluate_corruptions, lr_find, resolve, resume, train, tune
-    from zoo.bases import BatchStrategy, Block, Context, Pool, Regularizer, ScoreStrategy
+    from zoo.api import (
+        compare,
+        dry_run,
+        evaluate,
+        evaluate_corruptions,
+        lr_find,
+        resolve,
+        resume,
+        simulate,
+        train,
+        tune,
+    )
+    from zoo.bases import BatchStrategy, Block, Context, Gate, HeldOut, Labeled, Pool, Regularizer, ScoreStrategy
     from zoo.comparison.question import Question
     from zoo.components import (
         AcquisitionSpec,
@@ -58,6 +69,9 @@ _HOMES = {
     "Dropout": "zoo.modules",
     "Dropout2d": "zoo.modules",
     "FileImages": "zoo.data.sources",
+    "Gate": "zoo.bases",
+    "HeldOut": "zoo.bases",
+    "Labeled": "zoo.bases",
     "NoParams": "zoo.components",
     "OptimizerSpec": "zoo.components",
     "Params": "zoo.components",
@@ -81,6 +95,7 @@ _HOMES = {
     "lr_find": "zoo.api",
     "resolve": "zoo.api",
     "resume": "zoo.api",
+    "simulate": "zoo.api",
     "train": "zoo.api",
     "tune": "zoo.api",
 }
@@ -101,6 +116,9 @@ __all__ = [
     "Dropout",
     "Dropout2d",
     "FileImages",
+    "Gate",
+    "HeldOut",
+    "Labeled",
     "NoParams",
     "OptimizerSpec",
     "Params",
@@ -127,6 +145,7 @@ __all__ = [
     "lr_find",
     "resolve",
     "resume",
+    "simulate",
     "train",
     "tune",
 ]

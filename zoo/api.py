@@ -208,6 +208,33 @@ def compare(
     return conduct(folder, catalog=catalog(), device=device, progress=on_event)
 
 
+def simulate(
+    recipe: str | None = None,
+    *overrides: str,
+    run: str | Path,
+    data: str | None = None,
+    seeds: int = 6,
+    primary: Sequence[tuple[str, str]] = (),
+    device: str = "auto",
+    registry: str | Path | None = None,
+    on_event: Callable[[Any], None] | None = None,
+) -> dict[str, Any]:
+    """Simulate active learning in the folder `run`, or go on with the simulations there, and return their analysis.
+
+    Overrides are strings like `active.strategies=[margin, badge]` or `active.rounds=50`; `primary` are pairs of strategies that are
+    declared beforehand. `report.html` is written beside them. Raises RunError where the folder holds other simulations, or none and
+    no recipe is named.
+    """
+    from zoo.active.plan import Question
+    from zoo.active.simulate import begin, conduct
+
+    folder = Path(run)
+    if recipe is not None:
+        question = Question(recipe=recipe, settings=overrides, data=data, seeds=seeds, primary=tuple(primary))
+        begin(question, folder, Registry.load(catalog(), None if registry is None else Path(registry)), device=device)
+    return conduct(folder, catalog=catalog(), device=device, progress=on_event)
+
+
 def _resolved(
     recipe: str | Recipe,
     overrides: tuple[str, ...],

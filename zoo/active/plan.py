@@ -158,10 +158,10 @@ def digest(recipe: Recipe, data: str) -> str:
     return hashlib.blake2b(document, digest_size=16).hexdigest()
 
 
-def write(folder: Path, plan: Plan, recipe: Recipe) -> None:
-    """Keep a plan and its recipe in a folder."""
+def write(folder: Path, plan: Plan, recipe: Recipe, others: Sequence[Recipe]) -> None:
+    """Keep a plan in a folder, with its recipe and others that it speaks of."""
     storage.make_folder(folder)
-    write_recipes(folder, [recipe])
+    write_recipes(folder, list({each.name: each for each in (*others, recipe)}.values()))
     storage.write_json(folder / PLAN, msgspec.to_builtins(plan))
 
 

@@ -87,7 +87,7 @@ def begin(question: Question, folder: Path, registry: Registry, *, device: str =
             if new:
                 storage.remove_folder(folder)
             raise
-        plans.write(folder, plan, recipe)
+        plans.write(folder, plan, recipe, [registry.resolve(name) for name in _members(recipe, plan, registry.catalog)])
     return plan
 
 
@@ -227,9 +227,8 @@ def _committee(
     recipe: Recipe, plan: Plan, material: Material, registry: Registry, device: str
 ) -> Mapping[str, Workbench]:
     """Return the workbench of each recipe that a committee is made of."""
-    names = {name for cell in plans.cells(recipe, plan, registry.catalog) for name in _members(_strategy(cell))}
     benches = {}
-    for name in sorted(names):
+    for name in _members(recipe, plan, registry.catalog):
         member = registry.resolve(name)
         shared = {"source": recipe.source, "active": recipe.active, "acquisition": None}
         settings = msgspec.structs.replace(recipe.data, image_size=member.data.image_size)
@@ -241,12 +240,17 @@ def _committee(
     return benches
 
 
-def _members(strategy: Any) -> tuple[str, ...]:
+def _members(recipe: Recipe, plan: Plan, catalog: Catalog) -> list[str]:
+    """Return the names of the recipes that a committee is made of, none where no strategy asks one."""
+    return sorted({name for cell in plans.cells(recipe, plan, catalog) for name in _asked(_strategy(cell))})
+
+
+def _asked(strategy: Any) -> tuple[str, ...]:
     if "committee" not in needs(strategy):
         return ()
     named: tuple[str, ...] = tuple(getattr(strategy.params, "members", ()))
     inner = getattr(strategy.params, "strategy", None)
-    found = named or (_members(inner) if inner is not None else ())
+    found = named or (_asked(inner) if inner is not None else ())
     if len(found) < 2:
         raise ZooError(
             f"strategy {strategy.name} asks a committee of {len(found)} recipes",
