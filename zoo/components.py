@@ -18,15 +18,13 @@ from zoo.guard import guarded
 
 Kind = Literal["architecture", "optimizer", "regularizer", "acquisition", "data"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-Need = Literal[
-    "logits", "log_probabilities", "mc_log_probabilities", "embeddings", "labeled", "held_out", "target", "committee"
-]
+Need = Literal["logits", "log_probabilities", "mc_log_probabilities", "embeddings", "labeled", "held_out", "target", "committee"]  # fmt: skip
 WeightDecay = Literal["coupled", "decoupled"]
 
 # Engine settings of a recipe's `data` block; a source's own parameters may not take these names.
 DATA_SETTINGS = frozenset({
     "name", "image_size", "classes", "split_seed", "validation_fraction", "test_fraction", "train_size", "normalization",
-    "workers", "memory_limit",
+    "arrangement", "workers", "memory_limit",
 })  # fmt: skip
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -178,10 +176,9 @@ class RegularizerSpec(Spec, frozen=True, kw_only=True):
 
 
 class AcquisitionSpec(Spec, frozen=True, kw_only=True):
-    """An acquisition strategy; `factory(params) -> zoo.ScoreStrategy | zoo.BatchStrategy`.
+    """An acquisition strategy; `factory(params) -> zoo.ScoreStrategy | zoo.BatchStrategy`, made for `fixed_embeddings` or for any.
 
     `needs` names what the scoring pass computes for it; None says that `describe="module:function"` answers from params.
-    `fixed_embeddings` says that it is made for embeddings that no label has a part in, as those of a frozen backbone.
     """
 
     kind = "acquisition"
