@@ -47,7 +47,7 @@ def test_the_plugin_announces_these() -> None:
         "random": set(),
         "least-confidence": {"log_probabilities"},
         "margin": {"log_probabilities"},
-        "entropy": {"log_probabilities"},
+        "entropy": None,
         "expected-gradient-length": {"log_probabilities", "embeddings"},
         "variation-ratio": {"mc_log_probabilities"},
         "mean-std": {"mc_log_probabilities"},
@@ -64,6 +64,7 @@ def test_the_plugin_announces_these() -> None:
         "typiclust": {"embeddings", "labeled"},
         "clue": {"embeddings", "log_probabilities"},
         "probcover": {"embeddings", "labeled"},
+        "gate": None,
         "prefilter": None,
         "distinct": None,
     }
