@@ -97,7 +97,10 @@ def strategies(recipe: Recipe) -> dict[str, Component[Any]]:
             names = [_full_name(c) if n == name else n for c, n in zip(found, names, strict=True)]
     if len(set(names)) < len(names):
         raise ZooError("a strategy is named twice", hint="name each once")
-    return {name: component for name, component in zip(names, found, strict=True) if name != CONTROL}
+    others = {name: component for name, component in zip(names, found, strict=True) if name != CONTROL}
+    if not others:
+        raise ZooError("random is compared with nothing but itself", hint="--strategy margin")
+    return others
 
 
 def cells(recipe: Recipe, plan: Plan, catalog: Catalog) -> Iterator[Cell]:
@@ -157,10 +160,10 @@ def digest(recipe: Recipe, data: str) -> str:
     return hashlib.blake2b(document, digest_size=16).hexdigest()
 
 
-def write(folder: Path, plan: Plan, recipe: Recipe) -> None:
-    """Keep a plan and its recipe in a folder."""
+def write(folder: Path, plan: Plan, recipe: Recipe, members: Sequence[Recipe] = ()) -> None:
+    """Keep a plan, its recipe, and those of the members of committees in a folder."""
     storage.make_folder(folder)
-    write_recipes(folder, [recipe])
+    write_recipes(folder, [recipe, *members])
     storage.write_json(folder / PLAN, msgspec.to_builtins(plan))
 
 
