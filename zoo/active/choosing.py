@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,7 +21,8 @@ from zoo.active.selection import rank
 from zoo.active.workbench import Workbench, round_seed
 from zoo.bases import Gate, HeldOut, Labeled
 from zoo.components import AcquisitionSpec, Component
-from zoo.errors import DataError
+from zoo.errors import ComponentError, DataError, ZooError
+from zoo.guard import guarded
 from zoo.training.events import Event
 from zoo.training.experiment import Experiment
 from zoo.training.randomness import uniform_ids
@@ -52,6 +54,22 @@ def needs(strategy: Component[Any]) -> frozenset[str]:
     return frozenset[str](strategy.spec.needs_of(strategy.params))
 
 
+def members(strategy: Component[Any]) -> tuple[str, ...]:
+    """Return the recipes of the committee that a strategy asks, or one inside of it. Raises ZooError for fewer than two."""
+    if "committee" not in needs(strategy):
+        return ()
+    named: tuple[str, ...] = tuple(getattr(strategy.params, "members", ()))
+    inner = getattr(strategy.params, "strategy", None)
+    found = named or (members(inner) if inner is not None else ())
+    if len(found) < 2:
+        raise ZooError(
+            f"strategy {strategy.name} asks a committee of {len(found)} recipes",
+            possible="two recipes or more, of any families",
+            hint="--strategy '{name: committee, members: [lenet5-adamw, row-lstm-adamw]}'",
+        )
+    return found
+
+
 def choose(now: Situation, strategy: Component[Any], count: int) -> Generator[Event, None, tuple[Rows, dict[str, Any]]]:
     """Return up to `count` rows of train to ask for, best first, and how they were chosen; trains on folds where that is needed.
 
@@ -74,11 +92,17 @@ def choose(now: Situation, strategy: Component[Any], count: int) -> Generator[Ev
         held_out = yield from _held_out(now)
     pool = _pool(now, candidates, wanted, held_out)
     built = strategy.build()
-    positions, scores = rank(built, pool, min(count, len(pool)))
-    told: dict[str, Any] = {"pool": len(pool), "scores": scores}
-    if isinstance(built, Gate):
-        told["gate"] = _judged(built, pool, now.material.known[candidates])
+    with guarded(f"strategy {strategy.name}", ComponentError):
+        positions, scores = rank(built, pool, min(count, len(pool)))
+        told: dict[str, Any] = {"pool": len(pool), "scores": None if scores is None else _finite(scores)}
+        if isinstance(built, Gate):
+            told["gate"] = _judged(built, pool, now.material.known[candidates])
     return candidates[positions], told
+
+
+def _finite(scores: Sequence[float]) -> list[float | None]:
+    """Return scores as JSON has them, which knows no infinity."""
+    return [score if math.isfinite(score) else None for score in scores]
 
 
 def _pool(now: Situation, candidates: Rows, wanted: frozenset[str], held_out: Sequence[HeldOut]) -> UnlabeledPool:
@@ -89,7 +113,7 @@ def _pool(now: Situation, candidates: Rows, wanted: frozenset[str], held_out: Se
     )  # fmt: skip
     names = [now.material.ids[row] for row in candidates.tolist()]
     shared: dict[str, Callable[[], Any]] = {
-        "labeled": cache(lambda: _labeled(now, scorer)),
+        "labeled": cache(lambda: _labeled(now, scorer, "embeddings" in wanted)),
         "held_out": lambda: held_out,
         "target": cache(lambda: _target(now, scorer)),
     }
@@ -99,11 +123,11 @@ def _pool(now: Situation, candidates: Rows, wanted: frozenset[str], held_out: Se
     )  # fmt: skip
 
 
-def _labeled(now: Situation, scorer: Scorer) -> Labeled:
+def _labeled(now: Situation, scorer: Scorer, embeds: bool) -> Labeled:
     order = np.argsort(now.material.place[now.labels.rows])
     rows, classes = now.labels.rows[order], torch.from_numpy(now.labels.classes[order])
     return Labeled(
-        embeddings=_field(scorer, rows, "embeddings"),
+        embeddings=_field(scorer, rows, "embeddings") if embeds else torch.empty(0, 0, dtype=torch.float16),
         labels=classes,
         class_counts=torch.bincount(classes, minlength=len(now.material.dataset.classes)),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,20 +54,21 @@ class Journal:
         self.run = run
 
     def lines(self, name: str) -> list[dict[str, Any]]:
-        """Return the lines of a file; one that was not finished is cut off."""
+        """Return the lines of a file, without one that is not finished."""
         path = self.run.path / name
-        if not path.exists():
-            return []
-        text = path.read_bytes()
-        whole = text[: text.rfind(b"\n") + 1]
-        if len(whole) < len(text):
-            storage.cut(path, len(whole))
         try:
-            return [json.loads(line) for line in whole.splitlines()]
+            return [json.loads(line) for line in _finished(path).splitlines()]
         except ValueError as error:
             raise RunError(
                 f"{path} is damaged: {error}", hint="remove the folder, and the simulation begins anew"
             ) from None
+
+    def mend(self) -> None:
+        """Cut off lines that were not finished, as the one that writes."""
+        for name in (QUERIES, CURVE, TIMINGS):
+            path = self.run.path / name
+            if path.exists() and path.stat().st_size > (length := len(_finished(path))):
+                storage.cut(path, length)
 
     def add(self, name: str, line: Line) -> None:
         """Append one line durably."""
@@ -94,6 +96,12 @@ class Journal:
             raise RunError(
                 f"{self.run.path / name} is damaged: {error}", hint="remove the folder, and the simulation begins anew"
             ) from error
+
+
+def _finished(path: Path) -> bytes:
+    """Return the lines that have their end; an absent file has none."""
+    text = path.read_bytes() if path.exists() else b""
+    return text[: text.rfind(b"\n") + 1]
 
 
 def labelled(journal: Journal, material: Material, oracle: Oracle) -> Labels:

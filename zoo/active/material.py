@@ -84,6 +84,14 @@ class Material:
         groups = self.dataset.splits["train"].groups
         return np.arange(len(self.ids)) if groups is None else groups
 
+    @cached_property
+    def group_names(self) -> list[str]:
+        """The least id in the group of each row: what stands for a group wherever its samples stand."""
+        groups, least = self.groups.tolist(), dict[int, str]()
+        for group, name in zip(groups, self.ids, strict=True):
+            least[group] = min(name, least.get(group, name))
+        return [least[group] for group in groups]
+
 
 def gather(recipe: Recipe, unknown: Component[str] | None = None) -> Material:
     """Return the material of a recipe whose `active` block is set; `unknown` is the source that the block names.
@@ -219,7 +227,8 @@ def _corrupted(dataset: Dataset, ids: Sequence[str], share: float, recipe: Recip
         name, level = names[kind // len(SEVERITIES)], SEVERITIES[kind % len(SEVERITIES)]
         for some in np.array_split(rows, -(-len(rows) // 256)):
             pixels[some] = corrupt(pixels[some], name, level, torch.from_numpy(train.samples[some]))
-    seen = replace(train, _pixels=pixels.numpy())
+    # As images of their own, whose embeddings are not taken for those of the images as they are.
+    seen = Split(train.name, ArrayImages(pixels.numpy()), np.arange(len(train)), train.labels, train.groups)
     return replace(dataset, splits={**dataset.splits, "train": seen})
 
 

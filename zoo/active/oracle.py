@@ -72,8 +72,8 @@ def subset(material: Material, rows: Rows, count: int | None, *, seed: int, roun
     if count is None or count >= len(rows):
         return rows
     groups = material.groups[rows]
-    present = np.unique(groups)
-    names = [f"group {group}" for group in present.tolist()]
+    present, first = np.unique(groups, return_index=True)
+    names = [material.group_names[row] for row in rows[first].tolist()]
     order = present[np.argsort(uniform_ids(seed, "pool subset", round, names)[:, 0].numpy(), kind="stable")]
     sizes = np.bincount(np.searchsorted(present, groups))[np.searchsorted(present, order)]
     needed = int(np.searchsorted(np.cumsum(sizes), count)) + 1

@@ -98,7 +98,10 @@ def strategies(recipe: Recipe) -> dict[str, Component[Any]]:
             names = [_full_name(c) if n == name else n for c, n in zip(found, names, strict=True)]
     if len(set(names)) < len(names):
         raise ZooError("a strategy is named twice", hint="name each once")
-    return {name: component for name, component in zip(names, found, strict=True) if name != CONTROL}
+    others = {name: component for name, component in zip(names, found, strict=True) if name != CONTROL}
+    if not others:
+        raise ZooError("random is compared with nothing but itself", hint="--strategy margin")
+    return others
 
 
 def cells(recipe: Recipe, plan: Plan, catalog: Catalog) -> Iterator[Cell]:

@@ -32,6 +32,7 @@ class Scorer:
         self._passes = passes
         self._committee = committee
         self._network = x.evaluation_network().eval()
+        self._evaluated = x.regularizers.evaluation_model(x.model)
 
     def __call__(self, rows: Sequence[Tensor], wanted: frozenset[str]) -> Iterator[Fields]:
         """Yield the wanted fields of each of these positions in the loader's split, int64 `(b,)`."""
@@ -60,7 +61,7 @@ class Scorer:
                 every = passes(self._network, pixels, seed=self._seed, passes=self._passes, plain=True)
             return {"mc_log_probabilities": every[:, :-1], "log_probabilities": every[:, -1]}
         if wanted - {"mc_log_probabilities"}:
-            with self._x.autocast(), _seen_by_classifier(self._x.model, "embeddings" in wanted) as seen:
+            with self._x.autocast(), _seen_by_classifier(self._evaluated, "embeddings" in wanted) as seen:
                 logits = self._network(pixels).float()
             found = {"logits": logits, "log_probabilities": logits.log_softmax(dim=1)}
             if seen:

@@ -13,8 +13,9 @@ from filelock import FileLock
 
 from zoo import storage
 from zoo.active import plan as plans
+from zoo.active import stopping
 from zoo.active.analysis import analyse
-from zoo.active.choosing import needs
+from zoo.active.choosing import members, needs
 from zoo.active.dropout_passes import require
 from zoo.active.events import Begun, Done, Progress, Waiting
 from zoo.active.material import Material, gather
@@ -25,11 +26,14 @@ from zoo.active.workbench import Workbench, set_up
 from zoo.comparison.analysis import machine
 from zoo.comparison.execute import WAIT_SECONDS, claimed
 from zoo.comparison.plan import RECIPES
+from zoo.components import ArchitectureSpec
 from zoo.errors import Interrupted, RunError, RunLockedError, StorageError, ZooError
 from zoo.plugins import Catalog
 from zoo.recipe import Recipe
 from zoo.registry import Registry
 from zoo.report.active import write_report
+from zoo.rounds import Active
+from zoo.schedules import Plateau
 from zoo.settings import absolute_paths
 from zoo.training.events import Event
 from zoo.training.run import Run
@@ -58,7 +62,8 @@ def begin(question: Question, folder: Path, registry: Registry, *, device: str =
             if new:
                 storage.remove_folder(folder)
             raise
-        plans.write(folder, plan, recipe, [registry.resolve(name) for name in _members(recipe, plan, registry.catalog)])
+        others = [registry.resolve(name) for name in _asked(recipe, plan, registry)]
+        plans.write(folder, plan, recipe, others)
     return plan
 
 
@@ -66,19 +71,24 @@ def draft(question: Question, recipe: Recipe, material: Material, registry: Regi
     """Return the plan of a question, after a look whether everything in it can be done."""
     active = recipe.active
     assert active is not None
+    _require_watched(recipe, active)
     splits = material.dataset.splits
     plan = plans.make(
         question, recipe, data=material.fingerprint, items=len(splits["test"]), pool=len(material.ids),
         validation=len(splits["validation"]) if "validation" in splits else 0, notes=material.dataset.notes,
     )  # fmt: skip
-    initial(material, active.init, active.initial, 0)
+    for seed in range(question.seeds):
+        initial(material, active.init, active.initial, seed)
     if active.init >= len(material.ids):
         raise ZooError(
             f"{active.init} initial labels leave nothing of {len(material.ids)} to ask for", hint="active.init"
         )
+    wanted = {
+        need: cell.strategy for cell in plans.cells(recipe, plan, registry.catalog) for need in needs(_strategy(cell))
+    }
+    _require_embeddings(recipe, wanted)
     bench = _driven(set_up(recipe, material.dataset, device, registry.catalog))
-    wanted = {need for cell in plans.cells(recipe, plan, registry.catalog) for need in needs(_strategy(cell))}
-    if wanted & PASSES or active.measure == "dropout-mean":
+    if wanted.keys() & PASSES or active.measure == "dropout-mean":
         require(bench.x.evaluation_network(), recipe.architecture.name)
     _committee(recipe, plan, material, registry, device)
     return msgspec.structs.replace(plan, notes=(*plan.notes, *_warnings(recipe, plan, bench, registry.catalog)))
@@ -100,6 +110,32 @@ def _warnings(recipe: Recipe, plan: Plan, bench: Workbench, catalog: Catalog) ->
 def _wants_fixed_embeddings(strategy: Any) -> bool:
     inner = getattr(strategy.params, "strategy", None)
     return strategy.spec.fixed_embeddings or (inner is not None and _wants_fixed_embeddings(inner))
+
+
+def _require_watched(recipe: Recipe, active: Active) -> None:
+    """Raise ZooError for rules that are not understood, and where something watches validation, which is not used."""
+    rules = {f"stopping rule {text!r}": stopping.parse(text).needs for text in active.stop}
+    watching = [words for words, needed in rules.items() if "validation" in needed]
+    if isinstance(recipe.schedule, Plateau) and recipe.schedule.monitor.startswith("validation/"):
+        watching.append("schedule plateau")
+    if watching and active.validation == "unused":
+        raise ZooError(
+            f"{watching[0]} watches validation, whose labels are not used",
+            possible="active.validation=counted, or free: without counting its labels",
+            hint="--validation counted",
+        )
+
+
+def _require_embeddings(recipe: Recipe, wanted: Mapping[str, str]) -> None:
+    """Raise ZooError where a strategy looks at embeddings that the architecture does not have."""
+    spec = recipe.architecture.spec
+    assert isinstance(spec, ArchitectureSpec)
+    if "embeddings" in wanted and not spec.facts(recipe.architecture.params).embeddings:
+        raise ZooError(
+            f"strategy {wanted['embeddings']} looks at embeddings, and {recipe.architecture.name} has none",
+            possible="an architecture with embeddings (zoo list architectures)",
+            hint="--strategy margin, or architecture=resnet18",
+        )
 
 
 def conduct(
@@ -199,7 +235,7 @@ def _committee(
 ) -> Mapping[str, Workbench]:
     """Return the workbench of each recipe that a committee is made of."""
     benches = {}
-    for name in _members(recipe, plan, registry.catalog):
+    for name in _asked(recipe, plan, registry):
         member = registry.resolve(name)
         shared = {"source": recipe.source, "active": recipe.active, "acquisition": None}
         settings = msgspec.structs.replace(recipe.data, image_size=member.data.image_size)
@@ -211,24 +247,9 @@ def _committee(
     return benches
 
 
-def _members(recipe: Recipe, plan: Plan, catalog: Catalog) -> list[str]:
-    """Return the names of the recipes that a committee is made of, none where no strategy asks one."""
-    return sorted({name for cell in plans.cells(recipe, plan, catalog) for name in _asked(_strategy(cell))})
-
-
-def _asked(strategy: Any) -> tuple[str, ...]:
-    if "committee" not in needs(strategy):
-        return ()
-    named: tuple[str, ...] = tuple(getattr(strategy.params, "members", ()))
-    inner = getattr(strategy.params, "strategy", None)
-    found = named or (_asked(inner) if inner is not None else ())
-    if len(found) < 2:
-        raise ZooError(
-            f"strategy {strategy.name} asks a committee of {len(found)} recipes",
-            possible="two recipes or more, of any families",
-            hint="--strategy '{name: committee, members: [lenet5-adamw, row-lstm-adamw]}'",
-        )
-    return found
+def _asked(recipe: Recipe, plan: Plan, registry: Registry) -> list[str]:
+    """Return the names of the recipes that committees are made of."""
+    return sorted({name for cell in plans.cells(recipe, plan, registry.catalog) for name in members(_strategy(cell))})
 
 
 def _strategy(cell: Cell) -> Any:

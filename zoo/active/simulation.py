@@ -19,7 +19,7 @@ import torch
 
 from zoo import storage
 from zoo.active import stopping
-from zoo.active.choosing import Situation, choose, needs
+from zoo.active.choosing import Situation, choose, members
 from zoo.active.curves import Curve
 from zoo.active.events import Phase, RoundDone
 from zoo.active.journal import CORRECT, CURVE, QUERIES, STOP, TIMINGS, Journal, Labels, ask, labelled
@@ -27,7 +27,7 @@ from zoo.active.material import ROBUSTNESS, UNKNOWN, Material
 from zoo.active.oracle import Oracle, initial
 from zoo.active.workbench import Workbench, round_seed
 from zoo.components import Component
-from zoo.errors import Interrupted, ZooError
+from zoo.errors import Interrupted, RunError, ZooError
 from zoo.evaluation.metrics import summarize
 from zoo.evaluation.predictions import Predictions
 from zoo.plugins import Catalog
@@ -75,6 +75,7 @@ class Simulation:
         with repeatable(self._recipe.training, threads), caught_signals() as caught:
             self._open(threads)
             with self.run.locked(), self._status():
+                self._journal.mend()
                 for event in self._rounds():
                     yield event
                     if signum := caught():
@@ -132,21 +133,37 @@ class Simulation:
 
     def _trained(self, round: int, labels: Labels) -> Generator[Event | Phase, None, Experiment]:
         """Return the model of a round: trained now, or the one that is on disk already."""
-        own, checkpoints = self._bench.own, self.run.checkpoints
-        seed, last = round_seed(self._seed, round), checkpoints.index().last
-        if last is not None and last.step == round:
-            return own.restored(labels.rows, labels.classes, seed, checkpoints.load_last()[0])
+        own, seed, (last, state) = self._bench.own, round_seed(self._seed, round), self._weights()
+        if last == round:
+            return own.restored(labels.rows, labels.classes, seed, state)
         yield Phase(name="train", round=round, labels=len(labels.rows))
         start = None
-        if self._active.start == "warm" and last is not None:
-            start = checkpoints.load_last()[0]["model"]
+        if self._active.start == "warm" and round:
+            if last != round - 1:
+                raise RunError(
+                    f"the weights of round {round - 1} in {self.run.path} are damaged, and round {round} goes on with them",
+                    hint="remove the folder, and the simulation begins anew",
+                )
+            start = state["model"]
         x = yield from own.train(labels.rows, labels.classes, seed, start)
         evaluated = x.regularizers.evaluation_model(x.model)
         state = {"model": x.model.state_dict(), "classes": list(self._bench.material.dataset.classes)}
         if evaluated is not x.model:
             state["evaluation"] = evaluated.state_dict()
-        checkpoints.save(state, round, best=True)
+        self.run.checkpoints.save(state, round, best=True)
         return x
+
+    def _weights(self) -> tuple[int, Any]:
+        """Return the last round whose weights are there, -1 for none, and these; damaged ones are dropped, and trained anew."""
+        checkpoints = self.run.checkpoints
+        if checkpoints.index().last is None:
+            return -1, None
+        state, damaged = checkpoints.load_last()
+        if damaged:
+            checkpoints.drop_last()
+        last = checkpoints.index().last
+        assert last is not None
+        return last.step, state
 
     def _tested(
         self, x: Experiment, round: int, labels: Labels
@@ -203,8 +220,8 @@ class Simulation:
     def _asked(self, x: Experiment, round: int, labels: Labels) -> Generator[Event | Phase]:
         yield Phase(name="choose", round=round, labels=len(labels.rows))
         committee = []
-        for bench in self._bench.committee.values() if "committee" in needs(self._strategy) else ():
-            seed = round_seed(self._seed, round)
+        for name in sorted(members(self._strategy)):
+            bench, seed = self._bench.committee[name], round_seed(self._seed, round)
             committee.append((bench, (yield from bench.train(labels.rows, labels.classes, seed, None))))
         now = Situation(self._bench.own, self._bench.material, labels, x, self._seed, round, committee)
         rows, told = yield from choose(now, self._strategy, self._active.asked(round))
@@ -253,7 +270,8 @@ def curve(folder: Path, strategy: str, seed: int, items: int, *, unknown: bool) 
     journal = Journal(Run(folder))
     lines, queries = journal.lines(CURVE), journal.lines(QUERIES)
     rounds = tuple({**line, **_after(queries[line["round"] + 1 :], unknown)} for line in lines)
-    return Curve(strategy, seed, rounds, journal.correct(items))
+    # Another process may have written a round meanwhile.
+    return Curve(strategy, seed, rounds, journal.correct(items)[: len(rounds)])
 
 
 def _after(queries: Sequence[Mapping[str, Any]], unknown: bool) -> dict[str, Any]:
