@@ -123,9 +123,11 @@ class BatchBALD(BatchStrategy):
     def select(self, pool: Pool, k: int) -> list[int]:
         """Return k positions, that of the highest bald first."""
         candidates = self._candidates(pool, k)
-        ties = uniform_ids(pool.seed, "batch-bald/ties", pool.round, [pool.ids[int(i)] for i in candidates])[:, 0]
-        chosen = lazily(Joint(pool.mc_log_probabilities, candidates, pool, self._settings), ties, k)
-        return [int(candidates[i]) for i in chosen]
+        part = pool.taken(candidates)
+        ties = uniform_ids(pool.seed, "batch-bald/ties", pool.round, part.ids)[:, 0]
+        chosen = lazily(Joint(part.mc_log_probabilities, torch.arange(len(part)), part, self._settings), ties, k)
+        positions: list[int] = candidates[torch.tensor(chosen)].tolist()
+        return positions
 
     def _candidates(self, pool: Pool, k: int) -> Tensor:
         if self._settings.candidates is None:

@@ -18,10 +18,10 @@ from zoo_acquisitions.k_means import Clusters, k_means
 from zoo_acquisitions.ordered import OrderedStrategy, ties
 from zoo_acquisitions.specs.diversity import Clue as ClueParams
 from zoo_acquisitions.specs.diversity import ClusterMargin as ClusterMarginParams
-from zoo_acquisitions.uncertainty import Margin
+from zoo_acquisitions.uncertainty import Margin, margins_of
 
 _MOST_CLUSTERS, _SMALL, _NEIGHBOURS = 500, 5, 20  # as in the authors' experiments with TypiClust
-_CENTRES = 64  # whose distances from all samples are held at once
+_DISTANCES = 1 << 24  # of centres from all samples, that are held at once
 
 
 class ClusterMargin(OrderedStrategy):
@@ -40,8 +40,9 @@ class ClusterMargin(OrderedStrategy):
 
     def choose(self, pool: Pool, k: int) -> Sequence[int]:
         """Return the positions in the order of the rounds over the clusters."""
-        unsure = select(Margin(), pool, min(len(pool), k * self._params.candidates))
-        labels = self._clusters(Embeddings(pool.embeddings), torch.tensor(unsure))
+        unsure = select(Margin(), margins_of(pool), min(len(pool), k * self._params.candidates))
+        looked_at = pool.taken(torch.tensor(unsure), frozenset({"embeddings"}))
+        labels = dict(zip(unsure, self._clusters(Embeddings(looked_at.embeddings)), strict=True))
         drawn = uniform_ids(pool.seed, "cluster-margin/order", pool.round, pool.ids)[:, 0]
         members: dict[int, list[int]] = {}
         for position in sorted(unsure, key=drawn.tolist().__getitem__):
@@ -49,13 +50,12 @@ class ClusterMargin(OrderedStrategy):
         smallest_first = sorted(members.values(), key=len)  # clusters of a size stay in the order of their first draws
         return list(islice(in_turn(smallest_first), k))
 
-    def _clusters(self, points: Embeddings, unsure: Tensor) -> dict[int, int]:
-        unsure = unsure.to(points.norms.device)
+    def _clusters(self, points: Embeddings) -> list[int]:
+        unsure = torch.arange(len(points), device=points.norms.device)
         core = unsure[: self._params.limit]
         labels = _average_linkage(points, core, self._params.cluster_size).to(core.device)
         nearest = [squared(points, part, core).argmin(dim=1) for part in unsure[len(core) :].split(BLOCK)]
-        labels = torch.cat([labels, *(labels[each] for each in nearest)])
-        return dict(zip(unsure.tolist(), labels.tolist(), strict=True))
+        return torch.cat([labels, *(labels[each] for each in nearest)]).tolist()
 
 
 def _average_linkage(points: Embeddings, rows: Tensor, size: int) -> Tensor:
@@ -147,7 +147,7 @@ def _nearest_to(points: Embeddings, centres: Tensor, drawn: Tensor) -> list[int]
     chosen: list[int] = []
     drawn = drawn.to(centres.device)
     taken = torch.zeros(len(points), dtype=torch.bool, device=centres.device)
-    for some in centres.split(_CENTRES):
+    for some in centres.split(max(1, _DISTANCES // max(1, len(points)))):
         norms = some.square().sum(dim=1)
         blocks = [gaps(norms, points.norms[rows], some @ points.take(rows).T) for rows in points.blocks()]
         for distances in torch.cat(blocks, dim=1):

@@ -15,7 +15,7 @@ from zoo_acquisitions.ordered import OrderedStrategy, ties
 from zoo_acquisitions.specs.filters import Distinct as DistinctParams
 from zoo_acquisitions.specs.filters import Prefilter as PrefilterParams
 from zoo_acquisitions.specs.filters import needs_of
-from zoo_acquisitions.uncertainty import Margin
+from zoo_acquisitions.uncertainty import Margin, margins_of
 
 
 class Prefilter(OrderedStrategy):
@@ -40,7 +40,7 @@ class Prefilter(OrderedStrategy):
 
 
 def _least_certain(pool: Pool, count: int) -> list[int]:
-    return select(Margin(), pool, count)
+    return select(Margin(), margins_of(pool), count)
 
 
 def _any(pool: Pool, count: int) -> list[int]:
@@ -89,7 +89,8 @@ class Distinct(OrderedStrategy):
             if len(chosen) == k or asked == len(pool):
                 break
             asked = min(2 * asked, len(pool))
-        passed = [position for position in ranked if position not in set(chosen)]
+        kept = set(chosen)
+        passed = [position for position in ranked if position not in kept]
         return [*chosen, *passed[: k - len(chosen)]]
 
     def _distinct(self, points: Embeddings, ranked: Sequence[int], labelled: Sequence[int], k: int) -> list[int]:

@@ -63,6 +63,11 @@ class Margin(ScoreStrategy):
         return 1 + top[:, 0].exp() * torch.expm1(top[:, 1] - top[:, 0])
 
 
+def margins_of(pool: Pool) -> Pool:
+    """Return the pool with nothing to be read but what margins need, so that nothing else is computed for them."""
+    return pool.taken(torch.arange(len(pool)), frozenset({"log_probabilities"}))
+
+
 class ExpectedGradientLength(ScoreStrategy):
     """The expected length of the gradient of the last layer, its label drawn from the prediction.
 

@@ -23,6 +23,7 @@ from zoo.cli.main import main as zoo
 MNIST, FASHION, CLOTHING = "mnist.npz", "fashion-mnist.npz", "clothing"
 WEIGHTS = "weights.safetensors"
 ALIKE = ("training.threads=1",)
+GAL_DATA = f"data={{name: npz, path: {MNIST}, normalization: {{mean: [0.0], std: [1.0]}}}}"  # pixels from 0 to 1
 GATED = "{name: gate, strategy: entropy}"
 # A small network that learns in a second; every fold of the gate trains one more.
 GROWTH = (
@@ -44,7 +45,7 @@ GROWTH = (
 
 STUDIES = {
     # Gal, Islam and Ghahramani, ICML 2017: images to 5 % test error; a simulation ends well below that.
-    "gal2017": ("mnist-gal2017", *ALIKE, "--data", MNIST, "--until-test-error", "0.04"),
+    "gal2017": ("mnist-gal2017", *ALIKE, GAL_DATA, "--until-test-error", "0.04"),
     # Kirsch, van Amersfoort and Gal, NeurIPS 2019: repeated MNIST.
     "rmnist": (
         *("rmnist", *ALIKE, f"data.base={{name: npz, path: {MNIST}}}"),

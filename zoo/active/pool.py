@@ -18,6 +18,7 @@ Compute = Callable[[Sequence[Tensor], frozenset[str]], Iterator[Fields]]
 Shared = Mapping[str, Callable[[], Any]]
 
 FIELDS = frozenset({"logits", "log_probabilities", "mc_log_probabilities", "embeddings", "committee"})
+ONE_PASS = frozenset({"logits", "log_probabilities", "embeddings"})  # without dropout, of the round's own model
 SHARED = frozenset({"labeled", "held_out", "target"})
 UNIT = 256  # rows that are computed together, whoever asks for them: the bits of a row do not depend on who computes it
 
@@ -26,8 +27,8 @@ class UnlabeledPool:
     """Samples with their `ids`, and of `FIELDS` and `SHARED` those that `needs` names; reading another raises ComponentError.
 
     `compute` takes positions `rows`, int64 `(b,)` each, and yields the fields of each. `blocks` streams what it computes; a field
-    read from the pool itself is computed for all rows in one pass and kept, in memory up to `memory_limit` MiB, else in a
-    temporary file. Of several processes each computes its units and all get all of them.
+    read from the pool itself is computed for all rows in one pass and kept, in memory while all of them take up to
+    `memory_limit` MiB, else in a temporary file. Of several processes each computes its units and all get all of them.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class UnlabeledPool:
         if name in SHARED:
             return self._shared[name]()
         if name not in self._kept:
-            self._keep_all()
+            self._keep(name)
         return self._kept[name]
 
     def blocks(self, size: int) -> Iterator[UnlabeledPool]:
@@ -90,9 +91,18 @@ class UnlabeledPool:
             self._rows[positions],
             self._needs if needs is None else self._needs & needs,
         )
-        whole = torch.equal(positions, torch.arange(len(self)))
-        part._kept = self._kept if whole else {name: value[positions] for name, value in self._kept.items()}
+        if torch.equal(positions, torch.arange(len(self))):
+            part._kept = self._kept
+        else:
+            part._kept = {n: part._copied(v, positions) for n, v in self._kept.items() if n in part._needs}
         return part
+
+    def _copied(self, values: Tensor, positions: Tensor) -> Tensor:
+        room, start = self._room(values), 0
+        for some in positions.split(self._unit):
+            room[start : start + len(some)] = values[some]
+            start += len(some)
+        return room
 
     def _part(self, ids: Sequence[str], rows: Tensor, needs: frozenset[str]) -> UnlabeledPool:
         return UnlabeledPool(
@@ -125,20 +135,23 @@ class UnlabeledPool:
         for rows, fields in self._computed(wanted):
             yield {"rows": rows, **fields}
 
-    def _keep_all(self) -> None:
-        wanted = (self._needs & FIELDS) - set(self._kept)
+    def _keep(self, name: str) -> None:
+        """Compute a field, and with it those that come of the same pass."""
+        together = ONE_PASS if name in ONE_PASS else frozenset({name})
+        wanted = (self._needs & together) - set(self._kept)
         start = 0
         for rows, fields in self._computed(wanted):
-            for name in wanted:
-                if name not in self._kept:
-                    self._kept[name] = self._room(fields[name])
-                self._kept[name][start : start + len(rows)] = fields[name]
+            for each, values in fields.items():
+                if each not in self._kept:
+                    self._kept[each] = self._room(values)
+                self._kept[each][start : start + len(rows)] = values
             start += len(rows)
 
     def _room(self, like: Tensor) -> Tensor:
         """Return an uninitialised tensor with a row for each sample."""
         shape = (len(self), *like.shape[1:])
-        if np.prod(shape) * like.element_size() <= self._memory_limit * 2**20:
+        fields = max(1, len(self._needs & FIELDS))
+        if fields * np.prod(shape) * like.element_size() <= self._memory_limit * 2**20:
             return torch.empty(shape, dtype=like.dtype)
         return torch.from_numpy(empty(shape, like.numpy().dtype))
 
@@ -153,7 +166,7 @@ class UnlabeledPool:
         for turn, fields in enumerate(found):
             together = torch.cat(units[turn * size : (turn + 1) * size])
             idle = turn * size + rank >= len(units)
-            yield together, {name: self._gathered(fields[name], idle) for name in sorted(wanted)}
+            yield together, {name: self._gathered(fields[name], idle) for name in sorted(fields)}
 
     def _gathered(self, values: Tensor, idle: bool) -> Tensor:
         return self._world.gather(values[:0] if idle else values).cpu()
@@ -164,7 +177,7 @@ def in_memory(fields: Fields) -> Compute:
 
     def compute(rows: Sequence[Tensor], wanted: frozenset[str]) -> Iterator[Fields]:
         for row in rows:
-            yield {name: fields[name][row] for name in wanted}
+            yield {name: fields[name][row] for name in wanted & fields.keys()}
 
     return compute
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -129,4 +130,4 @@ def _settings(question: Row) -> dict[str, str]:
 
 
 def _lines(command: str | Sequence[str] | None) -> list[str]:
-    return [] if not command else [command] if isinstance(command, str) else list(command)
+    return [] if not command else [command if isinstance(command, str) else shlex.join(command)]
