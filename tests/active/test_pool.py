@@ -1,0 +1,244 @@
+"""The unlabelled samples as strategies read them: no more is computed than is asked for, and the same by any number of processes."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from fixtures import benches
+from fixtures.benches import recipe
+from torch import Tensor, distributed
+
+from zoo.active.pool import FIELDS, Fields, UnlabeledPool, in_memory
+from zoo.active.scoring import Scorer
+from zoo.active.selection import rank
+from zoo.bases import HeldOut, Labeled
+from zoo.components import AcquisitionSpec
+from zoo.errors import ComponentError
+from zoo.registry import resolve_component
+from zoo.training.distributed import World
+from zoo.training.experiment import Experiment
+from zoo_acquisitions.plugin import zoo_acquisitions
+
+IDS = [f"{number:04}" for number in range(100)]
+LOGITS = torch.arange(300, dtype=torch.float32).view(100, 3)
+MAPS = Path("/proc/self/maps")
+HALVES = torch.arange(200, dtype=torch.float16).view(100, 2)
+
+
+class Counted:
+    """Finds fields in memory, and keeps which positions were asked for at once, and which fields of them."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[list[int], frozenset[str]]] = []
+        self._found = in_memory({"logits": LOGITS, "embeddings": HALVES})
+
+    def __call__(self, rows: Sequence[Tensor], wanted: frozenset[str]) -> Iterator[Fields]:
+        for row in rows:
+            self.asked.append((row.tolist(), wanted))
+            yield from self._found([row], wanted)
+
+    @property
+    def sizes(self) -> list[int]:
+        return [len(rows) for rows, _ in self.asked]
+
+
+def pool(compute: Callable[..., Iterator[Fields]], *needs: str, **options: Any) -> UnlabeledPool:
+    return UnlabeledPool(IDS, compute, frozenset(needs), **{"unit": 16, **options})
+
+
+def test_blocks_stream_what_they_compute_in_units() -> None:
+    compute = Counted()
+    blocks = pool(compute, "logits").blocks(20)
+    first = next(blocks)
+    assert first.ids == IDS[:20] and torch.equal(first.logits, LOGITS[:20])
+    assert compute.sizes == [16, 16]  # and no more, until more is asked for
+    rest = list(blocks)
+    assert [len(block) for block in rest] == [20, 20, 20, 20]
+    assert torch.equal(torch.cat([first.logits, *(block.logits for block in rest)]), LOGITS)
+    assert [name for block in [first, *rest] for name in block.ids] == IDS
+    assert compute.sizes == [16] * 6 + [4]
+    assert [len(block) for block in pool(compute, "logits").blocks(70)] == [70, 30]
+
+
+def test_a_strategy_that_scores_leaves_nothing_behind() -> None:
+    compute = Counted()
+    samples = pool(compute, "logits")
+    assert sum(len(block.logits) for block in samples.blocks(33)) == 100
+    assert samples._kept == {} and samples._rows.tolist() == list(range(100))
+    list(samples.blocks(33))
+    assert compute.sizes == 2 * ([16] * 6 + [4])
+
+
+@pytest.mark.parametrize("size", [7, 16, 50, 1000])
+def test_units_do_not_depend_on_who_asks(size: int) -> None:
+    """A row has the same mates wherever it is read: the rounding of its products depends on them."""
+    by_blocks, whole = Counted(), Counted()
+    list(pool(by_blocks, "logits").blocks(size))
+    _ = pool(whole, "logits").logits
+    assert by_blocks.asked == whole.asked
+
+
+def test_what_needs_nothing_computes_nothing() -> None:
+    compute = Counted()
+    assert [len(block) for block in pool(compute).blocks(60)] == [60, 40] and compute.asked == []
+
+
+def test_a_field_read_whole_is_computed_once_with_the_others_that_are_needed() -> None:
+    compute = Counted()
+    samples = pool(compute, "logits", "embeddings")
+    assert torch.equal(samples.embeddings, HALVES) and torch.equal(samples.logits, LOGITS)
+    assert [block.logits[0, 0].item() for block in samples.blocks(50)] == [0, 150]
+    assert compute.sizes == [16] * 6 + [4]
+    assert {wanted for _, wanted in compute.asked} == {frozenset({"logits", "embeddings"})}
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS | {"labeled", "held_out", "target"}))
+def test_what_is_not_needed_may_not_be_read(name: str) -> None:
+    samples = pool(Counted(), shared={"labeled": lambda: None})
+    for part in (samples, next(samples.blocks(10)), samples.taken(torch.tensor([1]))):
+        with pytest.raises(ComponentError, match=f"the strategy reads '{name}', which its `needs` does not name"):
+            getattr(part, name)
+    with pytest.raises(AttributeError):
+        _ = samples.labels
+
+
+@pytest.mark.skipif(not MAPS.exists(), reason="only Linux tells what lies where in memory")
+def test_fields_beyond_the_memory_limit_lie_in_a_temporary_file() -> None:
+    wide = torch.rand(100, 50_000)  # 19 MiB
+    samples = pool(in_memory({"logits": wide}), "logits", memory_limit=1)
+    assert torch.equal(samples.logits, wide)
+    assert _place(samples.logits).endswith("(deleted)")  # a file without a name, which goes with the process
+    inside = pool(in_memory({"logits": wide}), "logits", memory_limit=20)
+    assert torch.equal(inside.logits, wide) and not _place(inside.logits).endswith("(deleted)")
+
+
+def _place(tensor: Tensor) -> str:
+    """Return what the memory of a tensor is mapped to."""
+    for line in MAPS.read_text().splitlines():
+        low, high = (int(text, 16) for text in line.split()[0].split("-"))
+        if low <= tensor.data_ptr() < high:
+            return line
+    raise AssertionError("the tensor is nowhere")
+
+
+def test_what_is_taken_computes_its_rows_alone() -> None:
+    compute = Counted()
+    part = pool(compute, "logits", "embeddings").taken(torch.tensor([70, 3, 40]), frozenset({"logits"}))
+    assert part.ids == ["0070", "0003", "0040"] and compute.asked == []
+    assert torch.equal(part.logits, LOGITS[[70, 3, 40]])
+    assert compute.asked == [([70, 3, 40], frozenset({"logits"}))]
+    with pytest.raises(ComponentError, match="embeddings"):
+        _ = part.embeddings
+    assert part.taken(torch.tensor([1])).ids == ["0003"]
+
+
+def test_what_is_taken_of_what_is_there_is_not_computed_again() -> None:
+    compute = Counted()
+    samples = pool(compute, "logits")
+    _ = samples.logits
+    before = len(compute.asked)
+    assert torch.equal(samples.taken(torch.tensor([5, 2])).logits, LOGITS[[5, 2]])
+    assert len(compute.asked) == before
+    whole = pool(compute, "embeddings")
+    assert torch.equal(whole.taken(torch.arange(100)).embeddings, HALVES)
+    after = len(compute.asked)
+    assert torch.equal(whole.embeddings, HALVES) and len(compute.asked) == after  # found by the part
+
+
+def test_rows_and_words_of_the_round_go_with_every_part() -> None:
+    samples = pool(
+        Counted(), "logits", "labeled", rows=torch.arange(99, -1, -1), shared={"labeled": lambda: 7}, seed=5, round=2
+    )
+    for part in (samples, samples.taken(torch.arange(4)), next(samples.blocks(4))):
+        assert (part.seed, part.round, part.labeled) == (5, 2, 7)
+        assert torch.equal(part.logits[:4], LOGITS[[99, 98, 97, 96]])
+
+
+# Every strategy, on fields of a real network that so many processes compute together.
+DROPS = "regularizers=[{name: dropout, rate: 0.5}]"
+STRATEGIES = [*((spec.name,) for spec in zoo_acquisitions()), ("entropy", "of=mean"), ("prefilter", "by=nearest")]
+SHARE = 24  # so that 180 samples are eight units
+
+
+@pytest.fixture(scope="module")
+def scorer() -> Scorer:
+    bench = benches.workbench(recipe(DROPS))
+    labels = bench.x.dataset.splits["train"].labels
+    rows = np.arange(180, 200)
+    one, two = (benches.finished(bench.train(rows, labels[rows], seed, None)) for seed in (0, 1))
+    members = [_scorer(bench.loader("train"), x) for x in (one, two)]
+    return _scorer(bench.loader("train"), one, members)
+
+
+def _scorer(samples: Any, x: Experiment, members: Sequence[Scorer] = ()) -> Scorer:
+    return Scorer(x, samples, seed=4, passes=3, committee=members)
+
+
+def chosen(scorer: Scorer, world: World) -> dict[str, Any]:
+    """Return what each strategy chooses, and the scores of those that score."""
+    ids = [f"{number:04}" for number in range(180)]
+    found = {}
+    for name, *settings in STRATEGIES:
+        component = resolve_component(benches.CATALOG, "acquisition", name, settings)
+        assert isinstance(component.spec, AcquisitionSpec)
+        samples = UnlabeledPool(
+            ids,
+            scorer,
+            frozenset(component.spec.needs_of(component.params)),
+            shared=_shared(scorer),
+            unit=SHARE,
+            world=world,
+        )
+        found[" ".join([name, *settings])] = rank(component.build(), samples, 7)
+    return found
+
+
+def _shared(scorer: Scorer) -> dict[str, Callable[[], Any]]:
+    def field(rows: Tensor, name: str) -> Tensor:
+        return torch.cat([fields[name] for fields in scorer([rows], frozenset({name}))])
+
+    asked, labels = torch.arange(180, 200), torch.arange(20) % 10
+    held = HeldOut(
+        logits=field(asked, "logits"), embeddings=field(asked[:9], "embeddings"), others=field(asked[9:], "embeddings")
+    )
+    own = Labeled(embeddings=field(asked, "embeddings"), labels=labels, class_counts=torch.bincount(labels))
+    target = field(torch.arange(30), "mc_log_probabilities")
+    return {"labeled": lambda: own, "held_out": lambda: [held], "target": lambda: target}
+
+
+def _chosen_by_one_of(scorer: Scorer, number: int, size: int, folder: Path) -> None:
+    distributed.init_process_group("gloo", init_method=f"file://{folder}/store", rank=number, world_size=size)
+    found = chosen(scorer, World(number, size))
+    (folder / f"{number}.json").write_text(json.dumps(found))
+    distributed.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def expected(scorer: Scorer) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(json.dumps(chosen(scorer, World())))
+    return found
+
+
+@pytest.mark.parametrize("size", [2, 3])
+def test_every_strategy_chooses_the_same_by_any_number_of_processes(
+    size: int, scorer: Scorer, expected: dict[str, Any], tmp_path: Path
+) -> None:
+    context = multiprocessing.get_context("fork")
+    others = [
+        context.Process(target=_chosen_by_one_of, args=(scorer, number, size, tmp_path)) for number in range(size)
+    ]
+    for process in others:
+        process.start()
+    for process in others:
+        process.join()
+    assert [process.exitcode for process in others] == [0] * size
+    for number in range(size):
+        assert json.loads((tmp_path / f"{number}.json").read_text()) == expected
+    assert len(expected) == len(STRATEGIES) and all(len(set(positions)) == 7 for positions, _ in expected.values())
