@@ -226,7 +226,8 @@ def simulate(
     no recipe is named.
     """
     from zoo.active.plan import Question
-    from zoo.active.simulate import begin, conduct
+    from zoo.active.proposal import begin
+    from zoo.active.simulate import conduct
 
     folder = Path(run)
     if recipe is not None:

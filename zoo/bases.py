@@ -173,9 +173,5 @@ class Gate(BatchStrategy):
     """A strategy that chooses among samples which it takes to be of known classes; simulations tell how well it knows them."""
 
     @abstractmethod
-    def suspicion(self, pool: Pool) -> Tensor:
-        """Return float `(n,)`, higher for what is less likely to be of a known class."""
-
-    @abstractmethod
-    def accepted(self, pool: Pool) -> Tensor:
-        """Return bool `(n,)`: what is taken to be of a known class."""
+    def judge(self, pool: Pool) -> tuple[Tensor, float]:
+        """Return float `(n,)`, higher for what is less likely to be of a known class, and up to where it is taken to be of one."""

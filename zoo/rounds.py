@@ -25,7 +25,7 @@ class Active(msgspec.Struct, frozen=True, kw_only=True):
         Literal["balanced", "random"], Meta(description="balanced: as many of each class; random: as they come")
     ] = "balanced"
     query: Annotated[
-        Count | list[Count],
+        Count | Annotated[list[Count], Meta(min_length=1)],
         Meta(
             description="samples asked for in a round; a list: in one round after another, the last number from then on"
         ),

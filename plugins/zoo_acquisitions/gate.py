@@ -29,44 +29,33 @@ class OutlierGate(Gate):
         self._inner, self._needs = params.strategy.build(), needs_of(params.strategy)
         self._by, self._accept = params.by, params.accept
 
-    def suspicion(self, pool: Pool) -> Tensor:
-        """Return the outlier score `(n,)` of each sample."""
-        return (
-            self._scores(pool.logits) if self._by == "energy" else self._far(pool.embeddings, pool.labeled.embeddings)
-        )
-
-    def accepted(self, pool: Pool) -> Tensor:
-        """Return bool `(n,)`: whose score is at most the threshold."""
-        return self.suspicion(pool) <= self.threshold(pool)
-
-    def threshold(self, pool: Pool) -> float:
-        """Return the highest score that is accepted."""
-        folds = pool.held_out
-        by_energy = self._by == "energy"
-        held = [self._scores(f.logits) if by_energy else self._far(f.embeddings, f.others) for f in folds]
-        return threshold(torch.cat(held), self._accept).value
+    def judge(self, pool: Pool) -> tuple[Tensor, float]:
+        """Return the outlier score `(n,)` of each sample, and the highest that is accepted."""
+        if self._by == "energy":
+            scores = energy(pool.logits)
+            held = [energy(fold.logits) for fold in pool.held_out]
+        else:
+            scores = _distances(pool.embeddings, pool.labeled.embeddings)
+            held = [_distances(fold.embeddings, fold.others) for fold in pool.held_out]
+        return scores, threshold(torch.cat(held), self._accept).value
 
     def select(self, pool: Pool, k: int) -> Sequence[int]:
         """Return positions in the strategy's order, then those that are not accepted."""
-        accepted = self.accepted(pool)
-        kept = accepted.nonzero()[:, 0]
+        scores, limit = self.judge(pool)
+        kept = (scores <= limit).nonzero()[:, 0]
         chosen: list[int] = []
         if len(kept):
             part = pool.taken(kept, self._needs)
             chosen = [int(kept[position]) for position in select(self._inner, part, min(k, len(kept)))]
         if len(chosen) == k:
             return chosen
-        scores, suspects = self.suspicion(pool).tolist(), (~accepted).nonzero()[:, 0].tolist()
-        order = sorted(suspects, key=lambda row: (scores[row], pool.ids[row]))
+        suspects = (scores > limit).nonzero()[:, 0].tolist()
+        order = sorted(suspects, key=lambda row: (float(scores[row]), pool.ids[row]))
         return [*chosen, *order[: k - len(chosen)]]
 
-    @staticmethod
-    def _scores(logits: Tensor) -> Tensor:
-        return energy(logits)
 
-    @staticmethod
-    def _far(embeddings: Tensor, labeled: Tensor) -> Tensor:
-        return knn(embeddings, labeled, min(NEIGHBOURS, len(labeled)))
+def _distances(embeddings: Tensor, labeled: Tensor) -> Tensor:
+    return knn(embeddings, labeled, min(NEIGHBOURS, len(labeled)))
 
 
 def build(params: GateParams) -> Gate:

@@ -15,9 +15,10 @@ from fixtures import benches
 from fixtures.benches import asking, bench, left, lines, permuted, recipe, shuffled, simulated, simulation
 from msgspec.structs import replace as changed
 
+from zoo.active.benches import Bench
 from zoo.active.journal import CORRECT, CURVE, QUERIES, STOP, TIMINGS, Journal
 from zoo.active.material import Material, gather
-from zoo.active.simulation import Bench, Phase, RoundDone, curve
+from zoo.active.simulation import Phase, RoundDone, curve
 from zoo.errors import Interrupted, RunError
 from zoo.recipe import Recipe
 from zoo.training.checkpoint import dumps

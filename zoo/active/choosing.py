@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from zoo.active.gate import auroc, folds, fpr_at_tpr
 from zoo.active.journal import Labels
 from zoo.active.material import Material, Rows
 from zoo.active.oracle import subset
-from zoo.active.pool import UnlabeledPool
+from zoo.active.pool import UNIT, UnlabeledPool
 from zoo.active.scoring import Scorer
 from zoo.active.selection import rank
 from zoo.active.workbench import Workbench, round_seed
@@ -61,9 +62,9 @@ def members(strategy: Component[Any]) -> tuple[str, ...]:
     named: tuple[str, ...] = tuple(getattr(strategy.params, "members", ()))
     inner = getattr(strategy.params, "strategy", None)
     found = named or (members(inner) if inner is not None else ())
-    if len(found) < 2:
+    if len(set(found)) < max(2, len(found)):
         raise ZooError(
-            f"strategy {strategy.name} asks a committee of {len(found)} recipes",
+            f"strategy {strategy.name} asks a committee of {len(set(found))} recipes",
             possible="two recipes or more, of any families",
             hint="--strategy '{name: committee, members: [lenet5-adamw, row-lstm-adamw]}'",
         )
@@ -117,6 +118,8 @@ def _pool(now: Situation, candidates: Rows, wanted: frozenset[str], held_out: Se
         "held_out": lambda: held_out,
         "target": cache(lambda: _target(now, scorer)),
     }
+    for name in wanted & {"labeled", "target"}:
+        shared[name]()  # before the pool is streamed: files are read by one pass at a time
     return UnlabeledPool(
         names, scorer, wanted, rows=torch.from_numpy(candidates), shared=shared, seed=now.seed, round=now.round,
         memory_limit=now.bench.recipe.data.memory_limit, world=now.x.world,
@@ -134,13 +137,13 @@ def _labeled(now: Situation, scorer: Scorer, embeds: bool) -> Labeled:
 
 
 def _target(now: Situation, scorer: Scorer) -> torch.Tensor:
-    ids = now.material.ids
-    draws = uniform_ids(now.seed, "target", 0, ids)[:, 0].numpy()
-    return _field(scorer, np.argsort(draws, kind="stable")[:TARGETS], "mc_log_probabilities")
+    rows = now.labels.open(len(now.material.ids))
+    draws = uniform_ids(now.seed, "target", 0, [now.material.ids[row] for row in rows.tolist()])[:, 0].numpy()
+    return _field(scorer, rows[np.argsort(draws, kind="stable")[:TARGETS]], "mc_log_probabilities")
 
 
 def _field(scorer: Scorer, rows: Rows, name: str) -> torch.Tensor:
-    units = torch.from_numpy(rows).split(256)
+    units = torch.from_numpy(rows).split(UNIT)
     return torch.cat([fields[name] for fields in scorer(units, frozenset({name}))])
 
 
@@ -167,10 +170,11 @@ def _held_out(now: Situation) -> Generator[Event, None, list[HeldOut]]:
     return found
 
 
-def _judged(gate: Gate, pool: UnlabeledPool, known: np.ndarray[Any, np.dtype[np.bool_]]) -> dict[str, Any]:
+def _judged(gate: Gate, pool: UnlabeledPool, known: NDArray[np.bool_]) -> dict[str, Any]:
     """Return how well a gate tells what is known, which it is not told itself."""
-    scores, accepted = gate.suspicion(pool).cpu(), gate.accepted(pool).cpu().numpy()
-    is_known = torch.from_numpy(known)
+    scores, limit = gate.judge(pool)
+    scores, is_known = scores.cpu(), torch.from_numpy(known)
+    accepted = (scores <= limit).numpy()
     return {
         "auroc": auroc(scores[is_known], scores[~is_known]),
         "fpr95": fpr_at_tpr(scores[is_known], scores[~is_known]),

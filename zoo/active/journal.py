@@ -90,6 +90,8 @@ class Journal:
 
     def _table(self, name: str, kind: np.dtype[Any], width: int) -> NDArray[Any]:
         rounds = len(self.lines(CURVE))
+        if not rounds:
+            return np.empty((0, width), kind)
         try:
             return np.fromfile(self.run.path / name, kind, rounds * width).reshape(rounds, width)
         except (OSError, ValueError) as error:

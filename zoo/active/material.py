@@ -8,21 +8,19 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from zoo.components import Component
-from zoo.data.dataset import Dataset, Split, prepare
+from zoo.data.dataset import Dataset, Split
 from zoo.data.ids import content_ids
-from zoo.data.sources import ArrayImages, FileImages, Images
-from zoo.errors import DataError, UnknownNameError, ZooError
+from zoo.data.sources import ArrayImages, FileImages, Images, SourceData
+from zoo.errors import ComponentError, DataError, UnknownNameError, ZooError
 from zoo.evaluation.corruptions import applicable, corrupt
 from zoo.evaluation.robustness import subset
-from zoo.recipe import Normalization, Recipe
-from zoo.rounds import Active
-from zoo.training.randomness import uniform_ids
+from zoo.recipe import Recipe
+from zoo.training.randomness import id_words, uniform_ids
 from zoo.training.reading import prepare_data
 
 UNKNOWN = "unknown"  # the answer for what is of no known class
@@ -100,14 +98,12 @@ def gather(recipe: Recipe, unknown: Component[str] | None = None) -> Material:
     """
     assert recipe.active is not None
     active = recipe.active
-    dataset = prepare_data(_known_only(recipe, active))
+    dataset = prepare_data(recipe)
     if active.validation == "unused":
-        dataset = _undivided(dataset)
-    known = np.ones(len(dataset.splits["train"]), dtype=np.bool_)
-    if active.unknown_classes:
-        dataset, known = _with_unknown(dataset, known, _other_classes(recipe, active, dataset))
+        dataset = _undivided(dataset, whole=recipe.data.train_size is None)
+    dataset, known = _with_unknown_classes(dataset, active.unknown_classes)
     if unknown is not None:
-        dataset, known = _with_unknown(dataset, known, _other_source(recipe, unknown, dataset))
+        dataset, known = _with_others(dataset, known, _other_source(unknown, dataset))
     ids = tuple(content_ids(dataset.splits["train"]))
     _require_apart(dataset, ids)
     if active.corrupted:
@@ -117,54 +113,66 @@ def gather(recipe: Recipe, unknown: Component[str] | None = None) -> Material:
     return Material(dataset, ids, known)
 
 
-def _undivided(dataset: Dataset) -> Dataset:
-    """Return the data without a validation split: one that was cut off goes back to train."""
+def _undivided(dataset: Dataset, *, whole: bool) -> Dataset:
+    """Return the data without a validation split; as a `whole`, one that was cut off goes back to train."""
     rest = {name: split for name, split in dataset.splits.items() if name != "validation"}
     train, validation = rest["train"], dataset.splits["validation"]
-    if validation.images is not train.images:
+    if not whole or validation.images is not train.images:
         return replace(dataset, splits=rest)
-    samples = np.concatenate([train.samples, validation.samples])
-    order = np.argsort(samples)
-    labels = np.concatenate([train.labels, validation.labels])
+    order = np.argsort(np.concatenate([train.samples, validation.samples]))
     groups = None
     if train.groups is not None and validation.groups is not None:
         groups = np.concatenate([train.groups, validation.groups])[order]
-    whole = Split("train", train.images, samples[order], labels[order], groups)
-    return replace(dataset, splits={**rest, "train": whole})
+    together = Split(
+        "train",
+        train.images,
+        np.concatenate([train.samples, validation.samples])[order],
+        np.concatenate([train.labels, validation.labels])[order],
+        groups,
+    )
+    notes = tuple(note for note in dataset.notes if not note.startswith("validation:"))
+    return replace(dataset, splits={**rest, "train": together}, notes=notes)
 
 
-def _known_only(recipe: Recipe, active: Active) -> Recipe:
-    """Return the recipe on its known classes alone. Raises UnknownNameError for a class that the data does not have."""
-    if not active.unknown_classes:
-        return recipe
-    classes = prepare_data(recipe).classes
-    for name in active.unknown_classes:
-        if name not in classes:
-            raise UnknownNameError("class", name, classes)
-    left = [name for name in classes if name not in active.unknown_classes]
-    return msgspec.structs.replace(recipe, data=msgspec.structs.replace(recipe.data, classes=left))
+def _with_unknown_classes(dataset: Dataset, names: Sequence[str]) -> tuple[Dataset, NDArray[np.bool_]]:
+    """Return the data without these classes, whose images stay in train, and which rows of train are of the others.
+
+    Raises UnknownNameError for a class that the data does not have, DataError where fewer than two are left.
+    """
+    for name in names:
+        if name not in dataset.classes:
+            raise UnknownNameError("class", name, dataset.classes)
+    left = tuple(name for name in dataset.classes if name not in names)
+    if len(left) < 2:
+        raise DataError(
+            f"{len(left)} known classes are left", possible="two or more", hint="active.unknown_classes=[…]"
+        )
+    table = np.array([left.index(name) if name in left else -1 for name in dataset.classes])
+    splits = {}
+    for split, part in dataset.splits.items():
+        labels = table[part.labels]
+        rows = np.arange(len(part)) if split == "train" else np.flatnonzero(labels >= 0)
+        splits[split] = replace(part.part(rows), labels=np.maximum(labels[rows], 0))
+    return replace(dataset, classes=left, splits=splits), table[dataset.splits["train"].labels] >= 0
 
 
-def _other_classes(recipe: Recipe, active: Active, dataset: Dataset) -> Split:
-    every = prepare_data(recipe)
-    train = every.splits["train"]
-    chosen = np.isin(train.labels, [every.classes.index(name) for name in active.unknown_classes])
-    return train.part(chosen)
+def _other_source(source: Component[str], dataset: Dataset) -> Split:
+    """Return the training images of another source, whose classes do not matter."""
+    data = source.build()
+    if not isinstance(data, SourceData):
+        raise ComponentError(f"{source!r} must return zoo.SourceData, got {type(data).__name__} instead")
+    images = data.splits["train" if "train" in data.splits else next(iter(data.splits))].images
+    if isinstance(images, FileImages):
+        images = replace(images, channels=dataset.channels)
+    elif images.channels != dataset.channels or str(images.data.dtype) != dataset.dtype:
+        raise DataError(
+            f"the unknown images are {images.data.dtype} of {images.channels} channels",
+            possible=f"{dataset.dtype} of {dataset.channels}, as the others are",
+        )
+    return Split("unknown", images, np.arange(len(images)), np.zeros(len(images), np.int64))
 
 
-def _other_source(recipe: Recipe, source: Component[str], dataset: Dataset) -> Split:
-    statistics = Normalization(mean=list(dataset.mean), std=list(dataset.std))
-    settings = msgspec.structs.replace(recipe.data, classes=None, train_size=None, normalization=statistics)
-    other = prepare(
-        settings, source, min_size=1, preferred_size=None, architecture=recipe.architecture.name,
-        size=dataset.size, channels=dataset.channels, cut=False,
-    )  # fmt: skip
-    if other.dtype != dataset.dtype:
-        raise DataError(f"the unknown images are {other.dtype}", possible=f"{dataset.dtype}, as the others are")
-    return other.splits["train"]
-
-
-def _with_unknown(dataset: Dataset, known: NDArray[np.bool_], others: Split) -> tuple[Dataset, NDArray[np.bool_]]:
+def _with_others(dataset: Dataset, known: NDArray[np.bool_], others: Split) -> tuple[Dataset, NDArray[np.bool_]]:
     """Return the data with other images behind those of train, and which of all are known."""
     train = dataset.splits["train"]
     images = _together(train.images, others.images, dataset.size)
@@ -220,13 +228,13 @@ def _corrupted(dataset: Dataset, ids: Sequence[str], share: float, recipe: Recip
         )
     draws = uniform_ids(recipe.data.split_seed, "corrupted pool", 0, ids, 3).numpy()
     pixels = torch.from_numpy(train.pixels(dataset.size, recipe.data.workers).copy())
-    chosen = draws[:, 0] < share
+    words, chosen = id_words(ids), draws[:, 0] < share
     which = (draws[:, 1] * len(names)).astype(int) * len(SEVERITIES) + (draws[:, 2] * len(SEVERITIES)).astype(int)
     for kind in np.unique(which[chosen]):
         rows = np.flatnonzero(chosen & (which == kind))
         name, level = names[kind // len(SEVERITIES)], SEVERITIES[kind % len(SEVERITIES)]
         for some in np.array_split(rows, -(-len(rows) // 256)):
-            pixels[some] = corrupt(pixels[some], name, level, torch.from_numpy(train.samples[some]))
+            pixels[some] = corrupt(pixels[some], name, level, words[some])
     # As images of their own, whose embeddings are not taken for those of the images as they are.
     seen = Split(train.name, ArrayImages(pixels.numpy()), np.arange(len(train)), train.labels, train.groups)
     return replace(dataset, splits={**dataset.splits, "train": seen})
@@ -237,6 +245,13 @@ def _with_robustness(dataset: Dataset, limit: int, recipe: Recipe) -> Dataset:
     few = subset(dataset.splits["test"], limit)
     pixels = torch.from_numpy(few.pixels(dataset.size, recipe.data.workers))
     variants = [(name, level) for name in _corruptions(dataset) for level in SEVERITIES]
+    most = recipe.data.memory_limit * 2**20 // (len(variants) * max(1, pixels[:1].nbytes))
+    if len(few) > most:
+        raise ZooError(
+            f"{len(few)} images under {len(variants)} corruptions do not fit into data.memory_limit",
+            possible=f"active.robustness={most}",
+            hint=f"--robustness {most}, or a larger data.memory_limit",
+        )
     parts = [corrupt(pixels, name, level, torch.from_numpy(few.samples)).numpy() for name, level in variants]
     images = ArrayImages(np.concatenate(parts))
     split = Split(ROBUSTNESS, images, np.arange(len(images)), np.tile(few.labels, len(variants)))

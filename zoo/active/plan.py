@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -78,6 +79,11 @@ class Cell:
     seed: int
     recipe: Recipe
 
+    @property
+    def component(self) -> Component[Any]:
+        assert self.recipe.acquisition is not None
+        return self.recipe.acquisition
+
     def folder(self, plan: Path) -> Path:
         """Return where the simulation is kept."""
         return plan / f"{self.strategy}-{self.seed}"
@@ -135,12 +141,16 @@ def make(
     for pair in primary:
         if strange := next((name for name in pair if name not in names), None):
             raise ZooError(f"there is no strategy {strange!r} to compare", possible=", ".join(names))
+        if len(set(pair)) == 1 or sum(set(pair) == set(other) for other in primary) > 1:
+            raise ZooError(
+                f"the pair {', '.join(pair)} compares nothing that is not compared already", hint="--primary A,B"
+            )
     return Plan(
         created=now(),
         question=question,
         strategies=names,
         primary=primary,
-        smallest=(smallest_after_holm(question.seeds, len(primary)),) * len(primary),
+        smallest=(smallest_after_holm(question.seeds, len(primary)),) * len(primary) if primary else (),
         level=question.level,
         metric="mc_accuracy" if active.measure == "dropout-mean" else "accuracy",
         smooth=active.smooth,
@@ -157,7 +167,8 @@ def digest(recipe: Recipe, data: str) -> str:
     """Return what stands for a recipe with its `active` block, its data and the versions that compute."""
     assert recipe.active is not None
     active = msgspec.structs.replace(recipe.active, unknown=None)  # the data's fingerprint stands for the images
-    document = msgspec.json.encode([fingerprint(recipe, data), plain(active)], order="sorted")
+    asked = [{"name": name, **plain(component.params)} for name, component in strategies(recipe).items()]
+    document = msgspec.json.encode([fingerprint(recipe, data), plain(active), asked], order="sorted")
     return hashlib.blake2b(document, digest_size=16).hexdigest()
 
 
@@ -227,7 +238,7 @@ def _full_name(component: Component[Any]) -> str:
             parts.append(_full_name(value))
         elif value != getattr(default, field):
             parts.append(f"{field}-{value}")
-    return "-".join(parts)
+    return re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(parts)).strip("-")
 
 
 def _values(component: Component[Any]) -> list[Any]:

@@ -10,7 +10,6 @@ import signal
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +18,14 @@ import torch
 
 from zoo import storage
 from zoo.active import stopping
+from zoo.active.benches import Bench
 from zoo.active.choosing import Situation, choose, members
 from zoo.active.curves import Curve
 from zoo.active.events import Phase, RoundDone
 from zoo.active.journal import CORRECT, CURVE, QUERIES, STOP, TIMINGS, Journal, Labels, ask, labelled
-from zoo.active.material import ROBUSTNESS, UNKNOWN, Material
+from zoo.active.material import ROBUSTNESS, UNKNOWN
 from zoo.active.oracle import Oracle, initial
-from zoo.active.workbench import Workbench, round_seed
+from zoo.active.workbench import round_seed
 from zoo.components import Component
 from zoo.errors import Interrupted, RunError, ZooError
 from zoo.evaluation.metrics import summarize
@@ -33,24 +33,15 @@ from zoo.evaluation.predictions import Predictions
 from zoo.plugins import Catalog
 from zoo.recipe import Recipe
 from zoo.registry import recipe_document
-from zoo.training.device import repeatable
+from zoo.training.device import Inexact, repeatable
 from zoo.training.events import Event
 from zoo.training.experiment import Experiment
-from zoo.training.manifest import describe
+from zoo.training.manifest import describe, drift, environment
 from zoo.training.randomness import uniform_ids
 from zoo.training.run import Run
 from zoo.training.signals import caught_signals
 
 STOP_SET = 1000  # unlabelled samples whose predictions are watched
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What simulations of one plan share: the workbench, its material, and the workbench of each member of a committee."""
-
-    own: Workbench
-    material: Material
-    committee: Mapping[str, Workbench]
 
 
 class Simulation:
@@ -71,10 +62,10 @@ class Simulation:
 
     def events(self) -> Iterator[Event | Phase | RoundDone]:
         """Run to the end and yield what happens; raises Interrupted at the edge of a step after SIGINT or SIGTERM."""
-        threads = self._recipe.training.threads or torch.get_num_threads()
-        with repeatable(self._recipe.training, threads), caught_signals() as caught:
+        threads = self._threads()
+        with repeatable(self._recipe.training, threads) as inexact, caught_signals() as caught:
             self._open(threads)
-            with self.run.locked(), self._status():
+            with self.run.locked(), self._status(), self._exactness(threads, inexact):
                 self._journal.mend()
                 for event in self._rounds():
                     yield event
@@ -91,6 +82,23 @@ class Simulation:
         storage.write_json(
             self.run.path / "manifest.json", {**manifest, "recipe": self._recipe.name, "seed": self._seed}
         )
+
+    def _threads(self) -> int:
+        """Return the threads that the simulation began with, which its bits depend on."""
+        if (self.run.path / "manifest.json").exists():
+            return int(self.run.manifest["environment"]["threads"])
+        return self._recipe.training.threads or torch.get_num_threads()
+
+    @contextmanager
+    def _exactness(self, threads: int, inexact: Inexact) -> Iterator[None]:
+        """Record in the manifest why the simulation may not repeat bit by bit, as far as it has come."""
+        changes = drift(self.run.manifest["environment"], environment(self._bench.own.x, threads))
+        try:
+            yield
+        finally:
+            manifest = self.run.manifest
+            reasons = list(dict.fromkeys([*manifest["inexact"], *changes, *inexact.reasons]))
+            storage.write_json(self.run.path / "manifest.json", {**manifest, "exact": not reasons, "inexact": reasons})
 
     @contextmanager
     def _status(self) -> Iterator[None]:
@@ -123,6 +131,7 @@ class Simulation:
                 over = self._over(line, labels)
             if not over:
                 yield from self._asked(x, round, labels)
+            x.close()
             seconds = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu}
             self._journal.add(TIMINGS, {"round": round, **seconds})
         self._finish()
@@ -184,6 +193,7 @@ class Simulation:
         if x.validation is not None:
             line["validation"] = _figures((yield from own.answers(x, "validation")), classes)
         if ROBUSTNESS in own.data.splits:
+            self.run.record_access("test", f"round {round}, corrupted", len(own.data.splits[ROBUSTNESS]))
             line["robustness"] = _figures((yield from own.answers(x, ROBUSTNESS)), classes)
         self._journal.add_row(CORRECT, round, np.packbits(answers.logits.argmax(axis=1) == answers.labels))
         if reason := self._reason_to_stop(x, line):
@@ -256,7 +266,7 @@ def _figures(answers: Predictions, classes: tuple[str, ...]) -> dict[str, Any]:
 def _seen(line: Mapping[str, Any], watched: Any) -> stopping.Seen:
     validation = line.get("validation")
     return stopping.Seen(
-        labels=line["labels"],
+        labels=line["answers"],
         validation=None if validation is None else validation["accuracy"],
         predictions=None if watched is None else np.asarray(watched, np.int64),
     )

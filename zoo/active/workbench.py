@@ -16,6 +16,7 @@ from zoo.active.pool import UNIT
 from zoo.active.scoring import BOTH, Scorer
 from zoo.data.dataset import Dataset, Split
 from zoo.data.loader import Loader
+from zoo.data.sources import FileImages
 from zoo.evaluation.predictions import Predictions, predict
 from zoo.plugins import Catalog
 from zoo.recipe import Recipe, Training
@@ -30,6 +31,7 @@ from zoo.training.reading import loader
 Rows = NDArray[np.int64]
 State = Mapping[str, Any]
 SEEDS = 1_000_000  # of rounds, between those of two simulations
+EPOCHS = 10  # that a fixed number of steps is told and evaluated in
 
 
 @dataclass
@@ -47,6 +49,12 @@ class Workbench:
     @property
     def recipe(self) -> Recipe:
         return self.x.recipe
+
+    @property
+    def embeds(self) -> bool:
+        """Whether a frozen backbone sees each image as it is, so that embeddings can take the place of all images."""
+        freeze = self.recipe.freeze
+        return freeze is not None and self.x.embeds and not freeze.views and freeze.unfreeze_after is None
 
     @property
     def active(self) -> Active:
@@ -85,6 +93,8 @@ class Workbench:
             x.finish_evaluation_model()
         elif best is not None:
             x.regularizers.evaluation_model(x.model).load_state_dict(best)
+        if self.embedded is None:
+            x.inputs = x.images  # which it is asked about from now on, also where a head was trained on embeddings
         return x
 
     def restored(self, rows: Rows, labels: Rows, seed: int, state: State) -> Experiment:
@@ -98,12 +108,16 @@ class Workbench:
 
     def _built(self, rows: Rows, labels: Rows, seed: int, *, fresh: bool) -> Experiment:
         settings = msgspec.structs.replace(self.recipe.training, seed=seed)
+        if (steps := self.active.steps) is not None:
+            # As many steps an epoch as there are labels would be one to begin with, and each ends with an evaluation.
+            batch = min(settings.batch_size, len(rows))
+            settings = msgspec.structs.replace(settings, batch_size=batch, draws=batch * -(-steps // EPOCHS))
         return build(
             msgspec.structs.replace(self.recipe, training=settings),
             device=str(self.x.device),
             world=self.x.world,
-            dataset=_with_train(self.x.dataset, rows, labels),
-            embedded=None if self.embedded is None else _with_train(self.embedded, rows, labels),
+            dataset=_with_train(self.x.dataset, rows, labels, self.recipe),
+            embedded=None if self.embedded is None else _with_train(self.embedded, rows, labels, self.recipe),
             fresh=fresh,
             catalog=self.catalog,
         )
@@ -146,20 +160,26 @@ class Workbench:
 
 def set_up(recipe: Recipe, dataset: Dataset, device: str, catalog: Catalog) -> Generator[Event, None, Workbench]:
     """Return the workbench of a recipe whose `active` block is set; yields progress while a frozen backbone embeds images."""
+    bench = before_embedding(recipe, dataset, device, catalog)
+    if not bench.embeds:
+        return bench
+    x = bench.x
+    whole = yield from Embedder(bench.recipe, x.model, x.images, x.device, x.precision, x.world).whole()
+    return replace(bench, embedded=whole)
+
+
+def before_embedding(recipe: Recipe, dataset: Dataset, device: str, catalog: Catalog) -> Workbench:
+    """Return the workbench as it is before a frozen backbone has embedded the images."""
     active = recipe.active
     assert active is not None
     recipe = msgspec.structs.replace(recipe, training=training(recipe.training, active), freeze=_unchosen(recipe))
-    x = build(recipe, device=device, dataset=dataset, catalog=catalog)
-    embedded = None
-    if x.embeds and recipe.freeze is not None and not recipe.freeze.views and recipe.freeze.unfreeze_after is None:
-        embedded = yield from Embedder(recipe, x.model, x.images, x.device, x.precision, x.world).whole()
-    return Workbench(x, embedded, catalog)
+    return Workbench(build(recipe, device=device, dataset=dataset, catalog=catalog), None, catalog)
 
 
 def training(settings: Training, active: Active) -> Training:
     """Return how long each round trains: so many steps, or as the recipe says; without validation nothing stops it early."""
     if active.steps is not None:
-        settings = msgspec.structs.replace(settings, steps=active.steps, epochs=None)
+        settings = msgspec.structs.replace(settings, steps=active.steps, epochs=None, early_stopping=None)
     if active.validation == "unused":
         settings = msgspec.structs.replace(settings, early_stopping=None, best=None)
     return settings
@@ -174,8 +194,12 @@ def _unchosen(recipe: Recipe) -> Any:
     return None if recipe.freeze is None else msgspec.structs.replace(recipe.freeze, choose=False)
 
 
-def _with_train(data: Dataset, rows: Rows, labels: Rows) -> Dataset:
+def _with_train(data: Dataset, rows: Rows, labels: Rows, recipe: Recipe) -> Dataset:
     train = replace(data.splits["train"].part(rows), labels=labels)
+    streamed = isinstance(train.images, FileImages) and not train.in_memory
+    size = len(train) * data.channels * data.size[0] * data.size[1]
+    if streamed and data.crop(recipe.augmentation) is None and size <= recipe.data.memory_limit * 2**20:
+        train.pixels(data.size, recipe.data.workers)  # of a pool that memory does not hold, what is labelled may fit
     return replace(data, splits={**data.splits, "train": train})
 
 

@@ -157,7 +157,7 @@ def _begin(
     workspace: Workspace, words: tuple[str, ...], folder: Path | None, device: str, options: dict[str, Any]
 ) -> Path:
     from zoo.active.plan import PLAN
-    from zoo.active.simulate import begin
+    from zoo.active.proposal import begin
     from zoo.console.simulating import plan_table
 
     recipes = [word for word in words if "=" not in word]

@@ -1,0 +1,149 @@
+"""From a question to a plan of simulations, after a look whether everything in it can be done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from filelock import FileLock
+
+from zoo import storage
+from zoo.active import plan as plans
+from zoo.active import stopping
+from zoo.active.benches import asked, material_of, tried
+from zoo.active.choosing import needs
+from zoo.active.dropout_passes import require
+from zoo.active.material import Material
+from zoo.active.oracle import initial
+from zoo.active.plan import Plan, Question
+from zoo.active.workbench import Workbench
+from zoo.components import ArchitectureSpec, Component
+from zoo.errors import ZooError
+from zoo.plugins import Catalog
+from zoo.recipe import Recipe
+from zoo.registry import Registry
+from zoo.rounds import Active
+from zoo.schedules import Plateau
+from zoo.settings import absolute_paths
+
+LOCK = ".lock"
+PASSES = frozenset({"mc_log_probabilities", "target"})
+
+
+def begin(question: Question, folder: Path, registry: Registry, *, device: str = "auto") -> Plan:
+    """Return the plan in `folder`, made and kept there unless it is there already, after all was tried that can be wrong with it.
+
+    Raises RunError where the folder has another plan; ZooError for strategies, data and settings that do not go together.
+    """
+    resolved = registry.resolve(question.recipe, question.settings, data=question.data)
+    recipe = absolute_paths(plans.with_block(resolved))
+    require_alone()
+    material = material_of(recipe, registry)
+    new = storage.claim_folder(folder)
+    with FileLock(folder / LOCK):
+        if (folder / plans.PLAN).exists():
+            plan, _ = plans.read(folder, registry.catalog)
+            plans.require_same(folder, plan, question, plans.digest(recipe, material.fingerprint))
+            return plan
+        try:
+            plan = draft(question, recipe, material, registry, device=device)
+        except ZooError:
+            if new:
+                storage.remove_folder(folder)
+            raise
+        others = [registry.resolve(name) for name in asked(_strategies(recipe, plan, registry.catalog).values())]
+        plans.write(folder, plan, recipe, others)
+    return plan
+
+
+def draft(question: Question, recipe: Recipe, material: Material, registry: Registry, *, device: str) -> Plan:
+    """Return the plan of a question, after a look whether everything in it can be done."""
+    active = recipe.active
+    assert active is not None
+    _require_watched(recipe, active)
+    splits = material.dataset.splits
+    plan = plans.make(
+        question, recipe, data=material.fingerprint, items=len(splits["test"]), pool=len(material.ids),
+        validation=len(splits["validation"]) if "validation" in splits else 0, notes=material.dataset.notes,
+    )  # fmt: skip
+    for seed in range(question.seeds):
+        initial(material, active.init, active.initial, seed)
+    asks = max(active.asked(round) for round in range(active.rounds))
+    if active.pool_subset is not None and active.pool_subset < asks:
+        raise ZooError(
+            f"a round asks for {asks} of {active.pool_subset} samples",
+            hint=f"active.pool_subset={10 * asks}, or a smaller query",
+        )
+    if recipe.distill is not None:
+        raise ZooError(
+            "the teacher of distill may know the labels that are asked for", hint="distill=null, which leaves it out"
+        )
+    if active.init >= len(material.ids):
+        raise ZooError(
+            f"{active.init} initial labels leave nothing of {len(material.ids)} to ask for", hint="active.init"
+        )
+    strategies = _strategies(recipe, plan, registry.catalog)
+    wanted = {need: name for name, strategy in strategies.items() for need in needs(strategy)}
+    _require_embeddings(recipe, wanted)
+    bench = tried(recipe, strategies.values(), material, registry, device)
+    if wanted.keys() & PASSES or active.measure == "dropout-mean":
+        require(bench.x.evaluation_network(), recipe.architecture.name)
+    return msgspec.structs.replace(plan, notes=(*plan.notes, *_warnings(strategies, bench)))
+
+
+def require_alone() -> None:
+    """Raise ZooError in one of several processes of torchrun: each would take other simulations, and wait for the others."""
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise ZooError(
+            "simulations run in one process each",
+            possible="the same command in another terminal, which shares the work",
+        )
+
+
+def _strategies(recipe: Recipe, plan: Plan, catalog: Catalog) -> dict[str, Component[Any]]:
+    return {cell.strategy: cell.component for cell in plans.cells(recipe, plan, catalog)}
+
+
+def _warnings(strategies: Mapping[str, Component[Any]], bench: Workbench) -> list[str]:
+    """Return in words what can be done, and is not what was meant."""
+    unfit = sorted(name for name, strategy in strategies.items() if _wants_fixed_embeddings(strategy))
+    if bench.embeds or not unfit:
+        return []
+    return [
+        f"{', '.join(unfit)}: made for embeddings that no label has a part in, and here they come from the network that is being"
+        " trained; freeze=backbone with weights gives such embeddings"
+    ]
+
+
+def _wants_fixed_embeddings(strategy: Any) -> bool:
+    inner = getattr(strategy.params, "strategy", None)
+    return strategy.spec.fixed_embeddings or (inner is not None and _wants_fixed_embeddings(inner))
+
+
+def _require_watched(recipe: Recipe, active: Active) -> None:
+    """Raise ZooError for rules that are not understood, and where something watches validation, which is not used."""
+    rules = {f"stopping rule {text!r}": stopping.parse(text).needs for text in active.stop}
+    watching = [words for words, needed in rules.items() if "validation" in needed]
+    if isinstance(recipe.schedule, Plateau) and recipe.schedule.monitor.startswith("validation/"):
+        watching.append("schedule plateau")
+    if watching and active.validation == "unused":
+        raise ZooError(
+            f"{watching[0]} watches validation, whose labels are not used",
+            possible="active.validation=counted, or free: without counting its labels",
+            hint="--validation counted",
+        )
+
+
+def _require_embeddings(recipe: Recipe, wanted: Mapping[str, str]) -> None:
+    """Raise ZooError where a strategy looks at embeddings that the architecture does not have."""
+    spec = recipe.architecture.spec
+    assert isinstance(spec, ArchitectureSpec)
+    if "embeddings" in wanted and not spec.facts(recipe.architecture.params).embeddings:
+        raise ZooError(
+            f"strategy {wanted['embeddings']} looks at embeddings, and {recipe.architecture.name} has none",
+            possible="an architecture with embeddings (zoo list architectures)",
+            hint="--strategy margin, or architecture=resnet18",
+        )
