@@ -130,7 +130,7 @@ def test_a_round_tells_all_that_was_asked_for(whole: Run) -> None:
     assert correct.shape == (3, 359)
     assert correct.mean(axis=1).tolist() == pytest.approx([line["mc"]["accuracy"] for line in curve_lines])
     assert [(line["round"], set(line)) for line in lines(whole, TIMINGS)] == [
-        (round, {"round", "seconds", "cpu_seconds"}) for round in (0, 1)
+        (round, {"round", "seconds", "cpu_seconds"}) for round in (0, 1, 2)
     ]
     assert [entry["purpose"] for entry in lines(whole, "ledger.jsonl")] == ["round 0", "round 1", "round 2"]
     assert figures(whole)["test"] == curve_lines[-1]["test"] and figures(whole)["labels"] == 32
