@@ -223,7 +223,8 @@ def _full_name(component: Component[Any]) -> str:
         if isinstance(value, Component):
             parts.append(_full_name(value))
         elif value != getattr(default, field):
-            parts.append(f"{field}-{value}")
+            listed = value if isinstance(value, (list, tuple)) else [value]
+            parts.append(f"{field}-{'+'.join(map(str, listed))}".replace("/", "-"))
     return "-".join(parts)
 
 

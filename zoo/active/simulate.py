@@ -25,7 +25,6 @@ from zoo.active.simulation import Bench, Phase, RoundDone, Simulation, curve
 from zoo.active.workbench import Workbench, set_up
 from zoo.comparison.execute import WAIT_SECONDS, claimed
 from zoo.comparison.plan import RECIPES
-from zoo.components import ArchitectureSpec
 from zoo.errors import Interrupted, RunError, RunLockedError, StorageError, ZooError
 from zoo.plugins import Catalog
 from zoo.recipe import Recipe
@@ -109,12 +108,9 @@ def draft(question: Question, recipe: Recipe, material: Material, registry: Regi
         raise ZooError(
             f"{active.init} initial labels leave nothing of {len(material.ids)} to ask for", hint="active.init"
         )
-    wanted = {
-        need: cell.strategy for cell in plans.cells(recipe, plan, registry.catalog) for need in needs(_strategy(cell))
-    }
-    _require_embeddings(recipe, wanted)
     bench = _driven(set_up(recipe, material.dataset, device, registry.catalog))
-    if wanted.keys() & PASSES or active.measure == "dropout-mean":
+    wanted = {need for cell in plans.cells(recipe, plan, registry.catalog) for need in needs(_strategy(cell))}
+    if wanted & PASSES or active.measure == "dropout-mean":
         require(bench.x.evaluation_network(), recipe.architecture.name)
     _committee(recipe, plan, material, registry, device)
     return plan
@@ -131,18 +127,6 @@ def _require_watched(recipe: Recipe, active: Active) -> None:
             f"{watching[0]} watches validation, whose labels are not used",
             possible="active.validation=counted, or free: without counting its labels",
             hint="--validation counted",
-        )
-
-
-def _require_embeddings(recipe: Recipe, wanted: Mapping[str, str]) -> None:
-    """Raise ZooError where a strategy looks at embeddings that the architecture does not have."""
-    spec = recipe.architecture.spec
-    assert isinstance(spec, ArchitectureSpec)
-    if "embeddings" in wanted and not spec.facts(recipe.architecture.params).embeddings:
-        raise ZooError(
-            f"strategy {wanted['embeddings']} looks at embeddings, and {recipe.architecture.name} has none",
-            possible="an architecture with embeddings (zoo list architectures)",
-            hint="--strategy margin, or architecture=resnet18",
         )
 
 
