@@ -237,8 +237,9 @@ def _full_name(component: Component[Any]) -> str:
         if isinstance(value, Component):
             parts.append(_full_name(value))
         elif value != getattr(default, field):
-            parts.append(f"{field}-{value}")
-    return re.sub(r"[^A-Za-z0-9.]+", "-", "-".join(parts)).strip("-")
+            listed = value if isinstance(value, (list, tuple)) else [value]
+            parts.append(f"{field}-{'+'.join(map(str, listed))}")
+    return re.sub(r"[^A-Za-z0-9.+]+", "-", "-".join(parts)).strip("-")
 
 
 def _values(component: Component[Any]) -> list[Any]:

@@ -20,7 +20,7 @@ from zoo.active.material import Material
 from zoo.active.oracle import initial
 from zoo.active.plan import Plan, Question
 from zoo.active.workbench import Workbench
-from zoo.components import ArchitectureSpec, Component
+from zoo.components import Component
 from zoo.errors import ZooError
 from zoo.plugins import Catalog
 from zoo.recipe import Recipe
@@ -86,10 +86,9 @@ def draft(question: Question, recipe: Recipe, material: Material, registry: Regi
             f"{active.init} initial labels leave nothing of {len(material.ids)} to ask for", hint="active.init"
         )
     strategies = _strategies(recipe, plan, registry.catalog)
-    wanted = {need: name for name, strategy in strategies.items() for need in needs(strategy)}
-    _require_embeddings(recipe, wanted)
+    wanted = {need for strategy in strategies.values() for need in needs(strategy)}
     bench = tried(recipe, strategies.values(), material, registry, device)
-    if wanted.keys() & PASSES or active.measure == "dropout-mean":
+    if wanted & PASSES or active.measure == "dropout-mean":
         require(bench.x.evaluation_network(), recipe.architecture.name)
     return msgspec.structs.replace(plan, notes=(*plan.notes, *_warnings(strategies, bench)))
 
@@ -134,16 +133,4 @@ def _require_watched(recipe: Recipe, active: Active) -> None:
             f"{watching[0]} watches validation, whose labels are not used",
             possible="active.validation=counted, or free: without counting its labels",
             hint="--validation counted",
-        )
-
-
-def _require_embeddings(recipe: Recipe, wanted: Mapping[str, str]) -> None:
-    """Raise ZooError where a strategy looks at embeddings that the architecture does not have."""
-    spec = recipe.architecture.spec
-    assert isinstance(spec, ArchitectureSpec)
-    if "embeddings" in wanted and not spec.facts(recipe.architecture.params).embeddings:
-        raise ZooError(
-            f"strategy {wanted['embeddings']} looks at embeddings, and {recipe.architecture.name} has none",
-            possible="an architecture with embeddings (zoo list architectures)",
-            hint="--strategy margin, or architecture=resnet18",
         )

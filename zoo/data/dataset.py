@@ -117,9 +117,9 @@ def prepare(
     """Return the source's data as the settings ask for it.
 
     `classes`, `size` and `channels` of an existing run are obeyed: other data is mapped to its classes by name. With
-    `cut=False` the splits stay as the source has them. `statistics`, mean and deviation per colour channel, are taken where the
-    settings leave normalisation open; else both are measured, with `measured` on so many image files of train at most and no
-    other file is decoded. Raises DataError, or UnknownNameError for a class.
+    `cut=False` the splits stay as the source has them, and one class is enough. `statistics`, mean and deviation per colour
+    channel, are taken where the settings leave normalisation open; else both are measured, with `measured` on so many image
+    files of train at most and no other file is decoded. Raises DataError, or UnknownNameError for a class.
     """
     data = _with_channels(_built(source), channels)
     names, parts = partition.choose_classes(data, settings.classes, classes)
@@ -127,7 +127,7 @@ def prepare(
     if cut and "train" in parts:
         notes += partition.idle(parts, settings, source.name)
         parts = partition.cut(parts, settings, notes, data.splits["train"].groups)
-    partition.check(names, parts, known=classes is not None)
+    partition.check(names, parts, known=classes is not None, least=2 if cut else 1)
     images = _uniform(data)
     if size is None:
         size, why = sizes.choose_size(

@@ -126,13 +126,13 @@ def _whole(groups: Positions | None) -> str:
     return "" if groups is None else " in whole groups"
 
 
-def check(names: Sequence[str], parts: Parts, *, known: bool) -> None:
-    """Raise DataError for fewer than two classes, an empty split, or, unless the classes are a run's, a gap in train."""
+def check(names: Sequence[str], parts: Parts, *, known: bool, least: int = 2) -> None:
+    """Raise DataError for fewer than `least` classes, an empty split, or, unless the classes are a run's, a gap in train."""
     if not names:
         raise DataError(
             "data.classes names no class", possible="two classes or more", hint="data.classes=null takes all"
         )
-    if len(names) < 2:
+    if len(names) < least:
         raise DataError(f"the data has one class only: {', '.join(map(repr, names))}", possible="two classes or more")
     if not known:
         if "train" not in parts:

@@ -1,0 +1,353 @@
+"""The simulations of a plan: begun after a look, shared, resumed, analysed."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fixtures import benches
+from fixtures.benches import NET, TINY, left, lines
+
+from zoo.active import plan as plans
+from zoo.active import simulate
+from zoo.active.events import Begun, Done, Phase, Progress, RoundDone, Waiting
+from zoo.active.plan import Question
+from zoo.active.proposal import begin
+from zoo.active.simulate import conduct, report
+from zoo.errors import ComponentError, DataError, RecipeError, RunError, UnknownNameError, ZooError
+from zoo.registry import Registry
+from zoo.training.events import StepDone
+from zoo.training.run import Run
+
+REGISTRY = Registry.load(benches.CATALOG)
+SMALL = (*TINY, *NET, "active.rounds=1", "active.steps=2")
+
+
+def question(*settings: str, **more: Any) -> Question:
+    words = ("active.strategies=[margin, entropy]", *settings)
+    return Question(**{"recipe": "conv-net-momentum", "settings": (*SMALL, *words), "seeds": 2, **more})
+
+
+def begun(folder: Path, *settings: str, **more: Any) -> plans.Plan:
+    return begin(question(*settings, **more), folder, REGISTRY, device="cpu")
+
+
+def conducted(folder: Path) -> list[Progress]:
+    events: list[Progress] = []
+    conduct(folder, catalog=benches.CATALOG, device="cpu", progress=events.append)
+    return events
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]]:
+    """Return the folder of a plan that was carried out, and what was told on the way."""
+    folder = tmp_path_factory.mktemp("plan") / "al"
+    begun(folder)
+    return folder, conducted(folder)
+
+
+def done(events: list[Progress]) -> list[Done]:
+    return [event for event in events if isinstance(event, Done)]
+
+
+def test_every_simulation_of_a_plan_is_made_once_and_random_is_among_them(
+    finished: tuple[Path, list[Progress]],
+) -> None:
+    _, events = finished
+    cells = [(each.cell.strategy, each.cell.seed) for each in done(events)]
+    assert cells == [(name, seed) for seed in (0, 1) for name in ("margin", "entropy", "random")]
+    assert all(each.reason is None and each.seconds > 0 and each.run.summary for each in done(events))
+    assert [(event.done, event.total) for event in events if isinstance(event, Begun)] == [(n, 6) for n in range(6)]
+    assert {type(event) for event in events} >= {Begun, Done, Phase, RoundDone, StepDone}
+    first = [lines(each.run)[0]["ids"] for each in done(events)]
+    assert first[0] == first[1] == first[2] != first[3] == first[4] == first[5]
+
+
+def test_analysis_and_report_are_there(finished: tuple[Path, list[Progress]]) -> None:
+    folder, _ = finished
+    analysis = json.loads((folder / "analysis.json").read_text())
+    assert {row["name"] for row in analysis["strategies"]} == {"margin", "entropy", "random"}
+    assert all(seed["finished"] for row in analysis["strategies"] for seed in row["seeds"])
+    assert analysis["plan"]["counting"].startswith("Answers are counted with the 20 initial ones")
+    assert analysis["command"][:3] == ["zoo", "active", "conv-net-momentum"]
+    assert "margin" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_the_same_question_goes_on_and_a_finished_plan_does_nothing(finished: tuple[Path, list[Progress]]) -> None:
+    folder, _ = finished
+    before = (folder / "analysis.json").read_bytes()
+    made = (folder / plans.PLAN).read_bytes()
+    begun(folder)
+    again = conducted(folder)
+    assert [type(event) for event in again] == [Done] * 6 and all(each.seconds == 0 for each in done(again))
+    assert (folder / "analysis.json").read_bytes() == before and (folder / plans.PLAN).read_bytes() == made
+
+
+@pytest.mark.parametrize(
+    ("settings", "more", "words"),
+    [
+        ((), {"seeds": 3}, "seeds was 2, now 3"),
+        (("active.query=7",), {}, "settings was"),
+        ((), {"primary": (("margin", "entropy"),)}, "primary was"),
+        ((), {"recipe": "conv-net-muon"}, "recipe was conv-net-momentum, now conv-net-muon"),
+    ],
+)
+def test_another_question_wants_another_folder(
+    settings: tuple[str, ...], more: dict[str, Any], words: str, finished: tuple[Path, list[Progress]]
+) -> None:
+    folder, _ = finished
+    before = sorted(path.name for path in folder.iterdir())
+    with pytest.raises(RunError, match="holds other simulations") as caught:
+        begun(folder, *settings, **more)
+    assert words in caught.value.problem and caught.value.hint == "another --run DIR"
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def images(path: Path, seed: int = 0) -> Path:
+    """Write arrays of noise in two classes, 60 in train and 20 in each of the others."""
+    draws = np.random.default_rng(seed)
+    parts = {"train": 60, "validation": 20, "test": 20}
+    arrays = {f"x_{name}": draws.integers(0, 256, (count, 8, 8), np.uint8) for name, count in parts.items()}
+    arrays |= {f"y_{name}": np.arange(count) % 2 for name, count in parts.items()}
+    np.savez(path, **arrays)
+    return path
+
+
+def test_data_that_has_changed_is_told(tmp_path: Path) -> None:
+    own = {"data": str(images(tmp_path / "own.npz")), "seeds": 1}
+    settings = ("data.train_size=null", "active.init=10")
+    begun(tmp_path / "al", *settings, **own)
+    images(tmp_path / "own.npz", seed=1)
+    with pytest.raises(RunError, match=r"the data of .*al, or the versions of zoo and torch, are not what they were"):
+        conducted(tmp_path / "al")
+    with pytest.raises(RunError, match="the recipe, its data, or the versions of zoo and torch are not what they were"):
+        begun(tmp_path / "al", *settings, **own)
+    assert not list((tmp_path / "al").glob("margin-*"))
+
+
+EMBEDS = "architecture={name: ensemble, members: [{name: lenet5}, {name: lenet5}]}"
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind", "words"),
+    [
+        (("active.strategies=[bald]", "regularizers=[]"), ComponentError, "no module of conv-net drops at a rate above 0"),
+        (("active.measure=dropout-mean", "regularizers=[]"), ComponentError, "no module of conv-net drops at a rate above 0"),
+        (("active.strategies=[marign]",), RecipeError, "did you mean 'margin'"),
+        (("active.strategies=[random]",), ZooError, "random is compared with nothing but itself"),
+        (("active.strategies=[margin, margin]",), ZooError, "a strategy is named twice"),
+        (("active.strategies=[committee]",), ZooError, "strategy committee asks a committee of 0 recipes"),
+        (
+            ("active.strategies=[{name: prefilter, strategy: {name: committee, members: [lenet5-adamw]}}]",),
+            ZooError,
+            "asks a committee of 1 recipes",
+        ),
+        (
+            ("active.strategies=[{name: committee, members: [lenet5-adamw, lenet5-adamv]}]",),
+            UnknownNameError,
+            "did you mean 'lenet5-adamw'",
+        ),
+        (("active.unknown_classes=[eleven]",), UnknownNameError, "eleven"),
+        (("active.stop=[plato]",), UnknownNameError, "did you mean 'plateau'"),
+        (("active.stop=[labels=few]",), ZooError, "stopping rule 'labels=few' is not understood"),
+        (("active.stop=[plateau]",), ZooError, "stopping rule 'plateau' watches validation, whose labels are not used"),
+        (("schedule=plateau",), ZooError, "schedule plateau watches validation, whose labels are not used"),
+        (("active.init=5",), DataError, "no initial label is of class"),
+        (("active.init=11", "active.initial=random"), DataError, "no initial label is of class"),
+        (("active.init=500",), DataError, "500 initial labels of 200 samples"),
+        (("active.init=200",), ZooError, "200 initial labels leave nothing of 200 to ask for"),
+        (("active.query=0",), RecipeError, "active.query"),
+        (("active.noise=1",), RecipeError, "active.noise"),
+        (("active.rounds=many",), RecipeError, "active.rounds"),
+        (("active.quary=3",), RecipeError, "quary"),
+        (("active.unknown=nowhere",), ZooError, "nowhere"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_done_is_told_before_anything_is_written(
+    settings: tuple[str, ...], kind: type[ZooError], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(kind) as caught:
+        begun(tmp_path / "al", *settings)
+    assert words in str(caught.value)
+    assert not (tmp_path / "al").exists()
+
+
+@pytest.mark.parametrize("strategy", ["k-center", "{name: gate, by: nearest}", "{name: distinct, strategy: margin}"])
+def test_embeddings_are_asked_of_architectures_that_have_them(strategy: str, tmp_path: Path) -> None:
+    asked = Question(recipe="conv-net-momentum", settings=(*TINY, EMBEDS, f"active.strategies=[{strategy}]"), seeds=1)
+    with pytest.raises(ZooError, match="needs embeddings, which architecture 'ensemble' does not give"):
+        begin(asked, tmp_path / "al", REGISTRY, device="cpu")
+    assert not (tmp_path / "al").exists()
+
+
+def test_a_declared_pair_is_one_of_strategies(tmp_path: Path) -> None:
+    with pytest.raises(ZooError, match="there is no strategy 'bald' to compare"):
+        begun(tmp_path / "al", primary=(("margin", "bald"),))
+
+
+def test_a_pool_that_shares_images_with_test_is_refused(tmp_path: Path) -> None:
+    path = images(tmp_path / "own.npz")
+    with np.load(path) as arrays:
+        changed = dict(arrays)
+    changed["x_test"][3:5] = changed["x_train"][:2]
+    np.savez(path, **changed)
+    with pytest.raises(DataError, match="2 images of test stand in the pool as well"):
+        begun(tmp_path / "al", "data.train_size=null", "active.init=10", data=str(path), seeds=1)
+
+
+def test_there_must_be_a_plan_that_can_be_read(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match=r"there is no plan\.json"):
+        conducted(tmp_path / "nothing")
+    (tmp_path / "plan.json").write_text('{"version": "one"}')
+    with pytest.raises(RunError, match="is not a plan of simulations"):
+        conducted(tmp_path)
+    begun(tmp_path / "al")
+    with pytest.raises(RunError, match=r"no simulation in .* has finished a round"):
+        report(tmp_path / "al", catalog=benches.CATALOG)
+
+
+def simulations(folder: Path) -> Iterator[Progress]:
+    plan, recipe = plans.read(folder, benches.CATALOG)
+    return simulate._execute(plan, recipe, folder, benches.CATALOG, "cpu")
+
+
+def same(folder: Path, other: Path) -> bool:
+    mine, theirs = (
+        {path.parent.name: left(Run(path.parent)) for path in each.glob("*/summary.json")} for each in (folder, other)
+    )
+    return len(mine) == 6 and mine == theirs
+
+
+def test_a_killed_plan_goes_on_without_repeating_what_is_finished(
+    finished: tuple[Path, list[Progress]], tmp_path: Path
+) -> None:
+    folder = tmp_path / "al"
+    begun(folder)
+    child = multiprocessing.get_context("fork").Process(target=_die_in_the_third, args=(folder,))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
+    partial = report(folder, catalog=benches.CATALOG)
+    assert [seed["finished"] for row in partial["strategies"] for seed in row["seeds"]] == [True, True, False]
+    found = done(conducted(folder))
+    assert [each.seconds == 0 for each in found] == [True, True, False, False, False, False]
+    assert same(folder, finished[0])
+
+
+def _die_in_the_third(folder: Path) -> None:
+    begun = 0
+    for event in simulations(folder):
+        begun += isinstance(event, Begun)
+        if begun == 3 and isinstance(event, Phase) and (event.name, event.round) == ("train", 1):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_two_processes_share_a_plan_and_do_nothing_twice(
+    finished: tuple[Path, list[Progress]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulate, "WAIT_SECONDS", 0.1)
+    folder = tmp_path / "al"
+    begun(folder)
+    context = multiprocessing.get_context("fork")
+    both = [context.Process(target=_take_part, args=(folder, tmp_path / f"{number}.json")) for number in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join()
+    assert [process.exitcode for process in both] == [0, 0]
+    taken = [json.loads((tmp_path / f"{number}.json").read_text()) for number in range(2)]
+    assert sorted(taken[0] + taken[1]) == sorted(path.name for path in folder.glob("*-[01]"))
+    assert len(taken[0] + taken[1]) == 6 and all(taken)
+    assert same(folder, finished[0])
+
+
+def _take_part(folder: Path, told: Path) -> None:
+    events = conducted(folder)
+    told.write_text(json.dumps([each.run.path.name for each in done(events) if each.seconds]))
+
+
+def test_a_simulation_that_another_process_holds_is_left_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulate, "WAIT_SECONDS", 0.0)
+    folder = tmp_path / "al"
+    begun(folder, seeds=1)
+    with simulate.claimed(folder / "margin-0"):
+        events = simulations(folder)
+        for event in events:
+            if isinstance(event, Waiting):
+                break
+        assert event == Waiting(left=1)
+        assert not (folder / "margin-0").exists() and Run(folder / "entropy-0").summary
+    assert [each.cell.strategy for each in done(list(events)) if each.seconds] == ["margin"]
+
+
+def test_a_strategy_that_fails_is_told_and_the_others_go_on(tmp_path: Path) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins/odd.py").write_text(ODD)
+    from zoo.plugins import load_catalog
+
+    catalog = load_catalog(tmp_path / "plugins", quiet=True)
+    asked = question("active.strategies=[local/breaks, local/first]", seeds=1)
+    begin(asked, tmp_path / "al", Registry.load(catalog), device="cpu")
+    events: list[Progress] = []
+    conduct(tmp_path / "al", catalog=catalog, device="cpu", progress=events.append)
+    assert [(each.cell.strategy, each.reason) for each in done(events)] == [
+        ("local-breaks", "strategy local/breaks: IndexError: no such row"),
+        ("local-first", None),
+        ("random", None),
+    ]
+    assert lines(Run(tmp_path / "al/local-first-0"))[1]["scores"] == [None] * 6
+    events.clear()
+    conduct(tmp_path / "al", catalog=catalog, device="cpu", progress=events.append)
+    assert [(each.seconds, bool(each.reason)) for each in done(events)] == [(0, True), (0, False), (0, False)]
+
+
+ODD = """
+from zoo import AcquisitionSpec, BatchStrategy, ScoreStrategy, hookimpl
+
+@hookimpl
+def zoo_acquisitions():
+    return [
+        AcquisitionSpec(name="breaks", factory="odd:breaks", summary="raises", needs=frozenset()),
+        AcquisitionSpec(name="first", factory="odd:first", summary="infinite scores", needs=frozenset()),
+    ]
+
+def breaks(params):
+    class Breaks(BatchStrategy):
+        def select(self, pool, k):
+            raise IndexError("no such row")
+
+    return Breaks()
+
+def first(params):
+    import torch
+
+    class First(ScoreStrategy):
+        def score(self, block, pool):
+            return torch.full((len(block.ids),), torch.inf)
+
+    return First()
+"""
+
+
+def test_a_committee_is_that_of_its_strategy_and_kept_with_the_plan(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("version: 1\nrecipes:\n  own: {extends: lenet5-adamw, optimizer: {lr: 0.02}}\n")
+    strategies = ", ".join(
+        f"{{name: committee, members: [own, {other}]}}" for other in ("lenet5-adamw", "keras-cnn-adamw")
+    )
+    registry = Registry.load(benches.CATALOG, mine)
+    begin(question(f"active.strategies=[{strategies}]", seeds=1), tmp_path / "al", registry, device="cpu")
+    assert all(each.reason is None for each in done(conducted(tmp_path / "al")))
+    folders = sorted(path.name for path in (tmp_path / "al").glob("*-0"))
+    assert folders == ["committee-members-own+keras-cnn-adamw-0", "committee-members-own+lenet5-adamw-0", "random-0"]
+    trained = [summary for folder in folders for summary in lines(Run(tmp_path / "al" / folder), "curve.jsonl")]
+    assert trained[0] == trained[2] == trained[4]
+    scores = [lines(Run(tmp_path / "al" / folder))[1]["scores"] for folder in folders[:2]]
+    assert scores[0] != scores[1]
