@@ -81,10 +81,3 @@ def test_the_band_repeats_and_covers_the_mean_and_one_seed_has_none() -> None:
 def test_a_metric_that_a_round_lacks_is_told() -> None:
     with pytest.raises(StatisticsError, match="entropy with seed 0 lacks mc_accuracy in 3 rounds"):
         CURVE.values("mc_accuracy")
-
-
-def test_a_simulation_is_finished_where_nothing_was_asked_last_or_a_rule_stopped_it() -> None:
-    asked = {"queries": {"known": 1.0}}
-    assert CURVE.finished
-    assert not by_hand("a", 0, [10], [[1, 0]], **asked).finished
-    assert by_hand("a", 0, [10], [[1, 0]], **asked, stop="accuracy has settled").finished

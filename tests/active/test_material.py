@@ -61,7 +61,8 @@ def test_material_is_all_of_train_with_an_id_for_each() -> None:
     assert len(material.ids) == len(set(material.ids)) == len(material.labels) == 200
     assert material.known.all() and material.groups.tolist() == list(range(200))
     assert material.group_names == list(material.ids)
-    assert set(material.dataset.splits) == {"train", "validation", "test"}
+    assert set(material.dataset.splits) == {"train", "test"}
+    assert set(gather(recipe("active.validation=free")).dataset.splits) == {"train", "validation", "test"}
 
 
 def test_copies_of_an_image_are_a_group_whose_name_is_the_least_of_its_ids() -> None:
@@ -74,8 +75,9 @@ def test_copies_of_an_image_are_a_group_whose_name_is_the_least_of_its_ids() -> 
 
 
 def test_classes_that_are_not_known_stay_in_the_pool_alone() -> None:
-    whole = gather(recipe("data.train_size=null"))
-    material = gather(recipe("data.train_size=null", "active.unknown_classes=['8', '3']"))
+    free = ("data.train_size=null", "active.validation=free")
+    whole = gather(recipe(*free))
+    material = gather(recipe(*free, "active.unknown_classes=['8', '3']"))
     assert material.dataset.classes == ("0", "1", "2", "4", "5", "6", "7", "9")
     others = np.isin(whole.labels, [3, 8])
     assert (~material.known).sum() == others.sum() and len(material.ids) == len(whole.ids)

@@ -133,7 +133,9 @@ def test_a_round_tells_all_that_was_asked_for(whole: Run) -> None:
     assert [(line["round"], set(line)) for line in lines(whole, TIMINGS)] == [
         (round, {"round", "seconds", "cpu_seconds"}) for round in (0, 1, 2)
     ]
-    assert [entry["purpose"] for entry in lines(whole, "ledger.jsonl")] == ["round 0", "round 1", "round 2"]
+    assert [entry["purpose"] for entry in lines(whole, "ledger.jsonl")] == [
+        purpose for round in (0, 1, 2) for purpose in (f"round {round}", f"round {round}, corrupted")
+    ]
     assert figures(whole)["test"] == curve_lines[-1]["test"] and figures(whole)["labels"] == 32
 
 
@@ -186,7 +188,7 @@ def test_a_line_half_written_is_written_again(
     with (run.path / name).open("ab") as file:
         file.write((whole.path / name).read_bytes()[-30:-5])
     assert same(simulated(run.path, *full), whole)
-    assert [line["round"] for line in lines(run, TIMINGS)] == [0, 1]
+    assert [line["round"] for line in lines(run, TIMINGS)] == [0, 1, 2]
 
 
 def stopped(folder: Path, full: tuple[Recipe, Bench], phase: str, round: int) -> Run:
@@ -205,7 +207,7 @@ def test_what_is_being_written_is_left_alone_by_those_who_read(
     with (run.path / QUERIES).open("ab") as file:
         file.write(b'{"round": 2, "ids')
     before = (run.path / QUERIES).read_bytes()
-    found = curve(run.path, "bald", 0, 359)
+    found = curve(run.path, "bald", 0, 359, unknown=False)
     assert found.answers.tolist() == [20, 26] and found.correct.shape == (2, 359)
     assert (run.path / QUERIES).read_bytes() == before
 
@@ -293,7 +295,7 @@ def test_a_rule_ends_it_with_its_words(
     run = simulated(tmp_path / "run", with_active(plain, stop=rules), tiny)
     assert [line.get("stop") for line in lines(run, CURVE)] == [None, reason]
     assert figures(run)["stop"] == reason and len(lines(run)) == 2
-    assert curve(run.path, "margin", 0, 359).finished
+    assert curve(run.path, "margin", 0, 359, unknown=False).finished
 
 
 def test_a_replication_ends_at_its_test_error(plain: Recipe, tiny: Bench, tmp_path: Path) -> None:
@@ -318,7 +320,7 @@ def test_the_last_round_is_as_short_as_the_pool_and_an_empty_one_ends_it(
     run = simulated(tmp_path / "run", with_active(plain, query=[100, 150], rounds=9), tiny)
     assert [(line["round"], len(line["ids"])) for line in lines(run)] == [(0, 20), (1, 100), (2, 80)]
     assert [line["labels"] for line in lines(run, CURVE)] == [20, 120, 200]
-    assert figures(run)["rounds"] == 3 and curve(run.path, "margin", 0, 359).finished
+    assert figures(run)["rounds"] == 3 and curve(run.path, "margin", 0, 359, unknown=False).finished
 
 
 def test_rounds_ask_by_their_schedule(plain: Recipe, tiny: Bench, tmp_path: Path) -> None:

@@ -29,16 +29,12 @@ class Curve:
     seed: int
     rounds: tuple[Mapping[str, Any], ...]
     correct: NDArray[np.bool_]
+    finished: bool = True
 
     @property
     def answers(self) -> Floats:
         """The number of answers given up to each round, the initial ones included, `(rounds,)`."""
         return np.array([row["answers"] for row in self.rounds], np.float64)
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing was asked after the last round, or a rule stopped it there."""
-        return bool(self.rounds[-1].get("stop")) or not self.rounds[-1].get("queries")
 
     def values(self, metric: str) -> Floats:
         """Return the metric of each round, `(rounds,)`. Raises StatisticsError where a round lacks it."""

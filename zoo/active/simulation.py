@@ -277,11 +277,12 @@ def curve(folder: Path, strategy: str, seed: int, items: int, *, unknown: bool) 
 
     What share of it was of known classes is told where some of the pool is `unknown`.
     """
-    journal = Journal(Run(folder))
+    run = Run(folder)
+    journal = Journal(run)
     lines, queries = journal.lines(CURVE), journal.lines(QUERIES)
     rounds = tuple({**line, **_after(queries[line["round"] + 1 :], unknown)} for line in lines)
     # Another process may have written a round meanwhile.
-    return Curve(strategy, seed, rounds, journal.correct(items)[: len(rounds)])
+    return Curve(strategy, seed, rounds, journal.correct(items)[: len(rounds)], run.summary is not None)
 
 
 def _after(queries: Sequence[Mapping[str, Any]], unknown: bool) -> dict[str, Any]:
