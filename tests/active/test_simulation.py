@@ -17,9 +17,8 @@ from msgspec.structs import replace as changed
 
 from zoo.active.benches import Bench
 from zoo.active.events import Phase, RoundDone
-from zoo.active.journal import CORRECT, CURVE, QUERIES, STOP, TIMINGS, Journal
+from zoo.active.journal import CORRECT, CURVE, QUERIES, STOP, TIMINGS, Journal, curve
 from zoo.active.material import Material, gather
-from zoo.active.simulation import curve
 from zoo.errors import Interrupted, RunError
 from zoo.recipe import Recipe
 from zoo.training.checkpoint import dumps

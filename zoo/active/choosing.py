@@ -42,6 +42,7 @@ class Situation:
     seed: int
     round: int
     committee: Sequence[tuple[Workbench, Experiment]] = ()
+    pulse: Callable[[int], None] = lambda rows: None
 
     def scorer(self, bench: Workbench, x: Experiment) -> Scorer:
         """Return what computes fields of all that can be asked for, with a model."""
@@ -122,7 +123,7 @@ def _pool(now: Situation, candidates: Rows, wanted: frozenset[str], held_out: Se
         shared[name]()  # before the pool is streamed: files are read by one pass at a time
     return UnlabeledPool(
         names, scorer, wanted, rows=torch.from_numpy(candidates), shared=shared, seed=now.seed, round=now.round,
-        memory_limit=now.bench.recipe.data.memory_limit, world=now.x.world,
+        memory_limit=now.bench.recipe.data.memory_limit, world=now.x.world, pulse=now.pulse,
     )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from zoo.training.events import Event
@@ -22,13 +22,21 @@ class Begun:
     total: int
 
 
+@dataclass(slots=True)
+class Meter:
+    """How many samples were looked at so far: what a strategy asks for is computed while nothing else can be told."""
+
+    seen: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
-    """A phase of a round begins: `train`, `test`, `choose`; what came before it is on disk."""
+    """A phase of a round begins: `train`, `test`, `choose`; what came before it is on disk. The meter goes on while it lasts."""
 
     name: str
     round: int
     labels: int
+    meter: Meter = field(default_factory=Meter)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ worth, `correct.bits` which test images it got right, and `stop.classes` what it
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo import storage
-from zoo.active.material import Material, Rows
+from zoo.active.curves import Curve
+from zoo.active.material import UNKNOWN, Material, Rows
 from zoo.active.oracle import NOBODY, Oracle, repeats
 from zoo.errors import RunError
 from zoo.training.run import Run
@@ -129,3 +130,28 @@ def ask(journal: Journal, round: int, rows: Rows, material: Material, oracle: Or
     if material.grouped:
         line["repeats"] = repeats(material.groups[rows].tolist())
     journal.add(QUERIES, line)
+
+
+def curve(folder: Path, strategy: str, seed: int, items: int, *, unknown: bool) -> Curve:
+    """Return the curve of a simulation so far, each round with what was asked after it and how well a gate did then.
+
+    What share of it was of known classes is told where some of the pool is `unknown`.
+    """
+    run = Run(folder)
+    journal = Journal(run)
+    lines, queries = journal.lines(CURVE), journal.lines(QUERIES)
+    rounds = tuple({**line, **_after(queries[line["round"] + 1 :], unknown)} for line in lines)
+    # Another process may have written a round meanwhile.
+    return Curve(strategy, seed, rounds, journal.correct(items)[: len(rounds)], run.summary is not None)
+
+
+def _after(queries: Sequence[Mapping[str, Any]], unknown: bool) -> dict[str, Any]:
+    if not queries:
+        return {}
+    line, asked = queries[0], len(queries[0]["answers"])
+    told: dict[str, Any] = {"samples": asked}
+    if unknown:
+        told["known"] = sum(answer != UNKNOWN for answer in line["answers"]) / asked
+    if "repeats" in line:
+        told["repeats"] = line["repeats"]
+    return {"queries": told, **({"gate": line["gate"]} if "gate" in line else {})}

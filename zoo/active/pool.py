@@ -28,7 +28,8 @@ class UnlabeledPool:
 
     `compute` takes positions `rows`, int64 `(b,)` each, and yields the fields of each. `blocks` streams what it computes; a field
     read from the pool itself is computed for all rows in one pass and kept, in memory while all of them take up to
-    `memory_limit` MiB, else in a temporary file. Of several processes each computes its units and all get all of them.
+    `memory_limit` MiB, else in a temporary file. Of several processes each computes its units and all get all of them. `pulse` hears
+    how many rows were computed, and may raise.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class UnlabeledPool:
         memory_limit: int = 2048,
         unit: int = UNIT,
         world: World | None = None,
+        pulse: Callable[[int], None] = lambda rows: None,
     ) -> None:
         self.ids = list(ids)
         self.seed = seed
@@ -55,6 +57,7 @@ class UnlabeledPool:
         self._memory_limit = memory_limit
         self._unit = unit
         self._world = world or World()
+        self._pulse = pulse
         self._kept: dict[str, Tensor] = {}
 
     def __len__(self) -> int:
@@ -116,6 +119,7 @@ class UnlabeledPool:
             memory_limit=self._memory_limit,
             unit=self._unit,
             world=self._world,
+            pulse=self._pulse,
         )
 
     def _holding(self, start: int, fields: Mapping[str, Tensor]) -> UnlabeledPool:
@@ -166,6 +170,7 @@ class UnlabeledPool:
         for turn, fields in enumerate(found):
             together = torch.cat(units[turn * size : (turn + 1) * size])
             idle = turn * size + rank >= len(units)
+            self._pulse(len(together))
             yield together, {name: self._gathered(fields[name], idle) for name in sorted(fields)}
 
     def _gathered(self, values: Tensor, idle: bool) -> Tensor:

@@ -16,9 +16,10 @@ from zoo.active import plan as plans
 from zoo.active.analysis import analyse
 from zoo.active.benches import Bench, material_of, set_up_all
 from zoo.active.events import Begun, Done, Progress, Waiting
+from zoo.active.journal import curve
 from zoo.active.plan import Cell, Plan
 from zoo.active.proposal import require_alone
-from zoo.active.simulation import Simulation, curve
+from zoo.active.simulation import Simulation
 from zoo.comparison.analysis import machine
 from zoo.comparison.execute import WAIT_SECONDS, claimed
 from zoo.comparison.plan import RECIPES

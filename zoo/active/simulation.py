@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,10 +19,9 @@ from zoo import storage
 from zoo.active import stopping
 from zoo.active.benches import Bench
 from zoo.active.choosing import Situation, choose, members
-from zoo.active.curves import Curve
-from zoo.active.events import Phase, RoundDone
+from zoo.active.events import Meter, Phase, RoundDone
 from zoo.active.journal import CORRECT, CURVE, QUERIES, STOP, TIMINGS, Journal, Labels, ask, labelled
-from zoo.active.material import ROBUSTNESS, UNKNOWN
+from zoo.active.material import ROBUSTNESS
 from zoo.active.oracle import Oracle, initial
 from zoo.active.workbench import round_seed
 from zoo.components import Component
@@ -58,20 +56,23 @@ class Simulation:
         self._catalog = catalog
         self._journal = Journal(run)
         self._oracle = Oracle(bench.material, seed=seed, noise=self._active.noise)
+        self._caught: Callable[[], int] = lambda: 0
         self._rules = [stopping.parse(text) for text in self._active.stop]
 
     def events(self) -> Iterator[Event | Phase | RoundDone]:
         """Run to the end and yield what happens; raises Interrupted at the edge of a step after SIGINT or SIGTERM."""
         threads = self._threads()
-        with repeatable(self._recipe.training, threads) as inexact, caught_signals() as caught:
+        with repeatable(self._recipe.training, threads) as inexact, caught_signals() as self._caught:
             self._open(threads)
             with self.run.locked(), self._status(), self._exactness(threads, inexact):
                 self._journal.mend()
                 for event in self._rounds():
                     yield event
-                    if signum := caught():
-                        name = signal.Signals(signum).name
-                        raise Interrupted(signum, f"{name}: what {self.run.path} has done is kept")
+                    self._stop_if_told()
+
+    def _stop_if_told(self) -> None:
+        if signum := self._caught():
+            raise Interrupted(signum, f"{signal.Signals(signum).name}: what {self.run.path} has done is kept")
 
     def _open(self, threads: int) -> None:
         if (self.run.path / "manifest.json").exists():
@@ -228,12 +229,18 @@ class Simulation:
         return draws.argsort(stable=True)[:STOP_SET]
 
     def _asked(self, x: Experiment, round: int, labels: Labels) -> Generator[Event | Phase]:
-        yield Phase(name="choose", round=round, labels=len(labels.rows))
+        meter = Meter()
+        yield Phase(name="choose", round=round, labels=len(labels.rows), meter=meter)
         committee = []
         for name in sorted(members(self._strategy)):
             bench, seed = self._bench.committee[name], round_seed(self._seed, round)
             committee.append((bench, (yield from bench.train(labels.rows, labels.classes, seed, None))))
-        now = Situation(self._bench.own, self._bench.material, labels, x, self._seed, round, committee)
+
+        def pulse(rows: int) -> None:
+            meter.seen += rows
+            self._stop_if_told()
+
+        now = Situation(self._bench.own, self._bench.material, labels, x, self._seed, round, committee, pulse)
         rows, told = yield from choose(now, self._strategy, self._active.asked(round))
         ask(self._journal, round + 1, rows, self._bench.material, self._oracle, **told)
 
@@ -270,28 +277,3 @@ def _seen(line: Mapping[str, Any], watched: Any) -> stopping.Seen:
         validation=None if validation is None else validation["accuracy"],
         predictions=None if watched is None else np.asarray(watched, np.int64),
     )
-
-
-def curve(folder: Path, strategy: str, seed: int, items: int, *, unknown: bool) -> Curve:
-    """Return the curve of a simulation so far, each round with what was asked after it and how well a gate did then.
-
-    What share of it was of known classes is told where some of the pool is `unknown`.
-    """
-    run = Run(folder)
-    journal = Journal(run)
-    lines, queries = journal.lines(CURVE), journal.lines(QUERIES)
-    rounds = tuple({**line, **_after(queries[line["round"] + 1 :], unknown)} for line in lines)
-    # Another process may have written a round meanwhile.
-    return Curve(strategy, seed, rounds, journal.correct(items)[: len(rounds)], run.summary is not None)
-
-
-def _after(queries: Sequence[Mapping[str, Any]], unknown: bool) -> dict[str, Any]:
-    if not queries:
-        return {}
-    line, asked = queries[0], len(queries[0]["answers"])
-    told: dict[str, Any] = {"samples": asked}
-    if unknown:
-        told["known"] = sum(answer != UNKNOWN for answer in line["answers"]) / asked
-    if "repeats" in line:
-        told["repeats"] = line["repeats"]
-    return {"queries": told, **({"gate": line["gate"]} if "gate" in line else {})}

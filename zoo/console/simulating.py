@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from zoo.active.events import Begun, Done, Phase, Progress, RoundDone, Waiting
+from zoo.active.events import Begun, Done, Meter, Phase, Progress, RoundDone, Waiting
 from zoo.console.training import REFRESH_SECONDS, duration
 from zoo.training.events import Evaluating
 
@@ -55,6 +55,7 @@ class SimulationReport:
         self._done, self._simulated, self._seconds = 0, 0, 0.0
         self._cell: Cell | None = None
         self._doing, self._figure, self._told_at = "", "", 0.0
+        self._meter = Meter()
 
     def __enter__(self) -> SimulationReport:
         if self.console.is_terminal:
@@ -78,8 +79,9 @@ class SimulationReport:
                 self._cell, self._doing, self._figure, self._told_at = event.cell, "", "", self.clock()
             case Phase():
                 self._doing = f"round {event.round} of {self.rounds}, {event.labels} labels, {DOING[event.name]}"
-            case Evaluating():
-                self._doing = self._doing or f"{event.split}: {event.done:,} of {event.total:,}"
+                self._meter = event.meter
+            case Evaluating() if self._cell is None:
+                self._doing = f"{event.split}: {event.done:,} of {event.total:,}"
             case RoundDone():
                 self._round(event.line)
             case Done():
@@ -118,7 +120,8 @@ class SimulationReport:
         table = Table.grid(padding=(0, 1))
         doing = Text(self._doing)
         if self._cell is not None:
-            doing = Text.assemble(named(self._cell), f"  {self._doing}  {self._figure}")
+            seen = f", {self._meter.seen:,} samples seen" if self._meter.seen else ""
+            doing = Text.assemble(named(self._cell), f"  {self._doing}{seen}  {self._figure}")
         bar = ProgressBar(self.total, self._done, width=20)
         table.add_row(Text("simulations", "bold"), bar, f"{self._done}/{self.total}", doing)
         return table
