@@ -165,6 +165,10 @@ def test_a_frozen_backbone_sees_each_image_once(frozen: Workbench) -> None:
     (fields,) = scorer([torch.from_numpy(ROWS)], frozenset({"embeddings"}))
     expected = torch.from_numpy(data.splits["train"].pixels((1, 1), 0)[ROWS])[:, :, 0, 0]
     assert torch.equal(fields["embeddings"], expected.half())
+    images = torch.from_numpy(frozen.x.dataset.splits["test"].pixels((8, 8), 0))
+    with torch.no_grad():
+        through = x.model.eval()(frozen.x.preprocess.evaluate(images)).numpy()
+    assert np.allclose(answers(frozen, x).logits, through, atol=1e-5)  # the whole model is one that can be kept
 
 
 def test_a_head_on_embeddings_learns_what_it_learns_through_images(frozen: Workbench) -> None:

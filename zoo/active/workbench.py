@@ -98,7 +98,7 @@ class Workbench:
 
     def _built(self, rows: Rows, labels: Rows, seed: int, *, fresh: bool) -> Experiment:
         settings = msgspec.structs.replace(self.recipe.training, seed=seed)
-        return build(
+        x = build(
             msgspec.structs.replace(self.recipe, training=settings),
             device=str(self.x.device),
             world=self.x.world,
@@ -107,6 +107,12 @@ class Workbench:
             fresh=fresh,
             catalog=self.catalog,
         )
+        if (
+            self.embedded is not None
+        ):  # by this backbone: without weights that the recipe names, another seed has another
+            own, head = self.x.model.state_dict(), f"{self.x.model.classifier}."
+            x.model.load_state_dict({n: v for n, v in own.items() if not n.startswith(head)}, strict=False)
+        return x
 
     @property
     def counted(self) -> int:
