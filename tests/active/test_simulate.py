@@ -163,6 +163,7 @@ EMBEDS = "architecture={name: ensemble, members: [{name: lenet5}, {name: lenet5}
         (("active.init=11", "active.initial=random"), DataError, "no initial label is of class"),
         (("active.init=500",), DataError, "500 initial labels of 200 samples"),
         (("active.init=200",), ZooError, "200 initial labels leave nothing of 200 to ask for"),
+        (("active.robustness=5",), ZooError, "limit 5 is too small for 10 classes"),
         (("active.query=0",), RecipeError, "active.query"),
         (("active.noise=1",), RecipeError, "active.noise"),
         (("active.rounds=many",), RecipeError, "active.rounds"),

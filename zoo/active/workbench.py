@@ -112,7 +112,7 @@ class Workbench:
             # As many steps an epoch as there are labels would be one to begin with, and each ends with an evaluation.
             batch = min(settings.batch_size, len(rows))
             settings = msgspec.structs.replace(settings, batch_size=batch, draws=batch * -(-steps // EPOCHS))
-        return build(
+        x = build(
             msgspec.structs.replace(self.recipe, training=settings),
             device=str(self.x.device),
             world=self.x.world,
@@ -121,6 +121,11 @@ class Workbench:
             fresh=fresh,
             catalog=self.catalog,
         )
+        if self.embedded is not None:
+            # By this backbone: without weights that the recipe names, another seed has another one.
+            own, head = self.x.model.state_dict(), f"{self.x.model.classifier}."
+            x.model.load_state_dict({n: v for n, v in own.items() if not n.startswith(head)}, strict=False)
+        return x
 
     @property
     def counted(self) -> int:
