@@ -163,3 +163,56 @@ def test_a_sample_that_is_drawn_again_is_another_to_augmentation() -> None:
     visited = torch.tensor([7, 7 + REPEAT, 7 + 2 * REPEAT, 8])
     draws = uniform(0, "augment", 0, visited)
     assert len(set(draws[:, 0].tolist())) == 4
+
+
+@pytest.mark.parametrize("count", [60, 100, 250])
+def test_an_epoch_of_draws_has_each_image_in_its_turn(count: int, dataset: Prepare) -> None:
+    data = dataset("digits", DataSettings(train_size=100))
+    batches = loader(data, batch_size=30, draws=count)
+    assert batches.batches_per_epoch == -(-count // 30)
+    epoch = list(batches.training(3, 1))
+    samples = joined(epoch)[2] % REPEAT
+    assert len(samples) == count and sum(batch.total for batch in epoch) == count
+    for turn in range(0, count, 100):
+        part = samples[turn : turn + 100]
+        assert len(part.unique()) == len(part)
+    again = joined(epoch)[2] // REPEAT
+    assert again.tolist() == [place // 100 for place in range(count)]
+    split = torch.from_numpy(batches.split.samples)
+    assert set(samples.tolist()) <= set(split.tolist())
+
+
+def test_draws_that_are_as_many_as_images_are_an_epoch(dataset: Prepare) -> None:
+    data = dataset("digits", DataSettings(train_size=100))
+    assert all(map(torch.equal, joined(loader(data, draws=100).training(0, 2)), joined(loader(data).training(0, 2))))
+
+
+def test_an_epoch_of_draws_can_start_anywhere_and_be_shared(dataset: Prepare) -> None:
+    data = dataset("digits", DataSettings(train_size=100))
+    batches = loader(data, batch_size=30, draws=250)
+    whole, rest = list(batches.training(0, 1)), list(batches.training(0, 1, start=5))
+    assert len(whole) == 9 and len(rest) == 4
+    assert all(torch.equal(a.samples, b.samples) for a, b in zip(whole[5:], rest, strict=True))
+    shares = [joined(loader(data, batch_size=30, draws=250, rank=rank, world=2).training(0, 1)) for rank in (0, 1)]
+    assert sorted([*shares[0][2].tolist(), *shares[1][2].tolist()]) == sorted(joined(whole)[2].tolist())
+    assert len(list(loader(data, "train", draws=250).evaluation())) == 1  # which sees each image once
+
+
+def test_draws_by_weight_are_as_many(dataset: Prepare) -> None:
+    data = dataset("digits", DataSettings(train_size=100))
+    weights = torch.zeros(100)
+    weights[7] = 1
+    samples = joined(loader(data, draws=130).training(0, 0, 0, weights))[2]
+    assert len(samples.unique()) == 130 and len((samples % REPEAT).unique()) == 1
+
+
+def test_rows_are_batches_of_what_an_evaluation_sees(dataset: Prepare) -> None:
+    data = dataset("digits", DataSettings(train_size=100))
+    batches = loader(data)
+    rows = [torch.tensor([5, 3]), torch.tensor([99])]
+    found = list(batches.rows(rows))
+    images, labels, samples = joined(batches.evaluation())
+    assert [batch.total for batch in found] == [2, 1]
+    for batch, row in zip(found, rows, strict=True):
+        assert torch.equal(batch.images, images[row]) and torch.equal(batch.labels, labels[row])
+        assert torch.equal(batch.samples, samples[row])

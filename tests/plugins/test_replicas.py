@@ -141,3 +141,46 @@ def test_mnist_is_repeated(tmp_path: Path) -> None:
     mnist.write(tmp_path, (images, labels), (images[:3], labels[:3]))
     data = build(base="{name: torchvision, dataset: MNIST, path: " + str(tmp_path) + "}")
     assert {name: len(split.labels) for name, split in data.splits.items()} == {"train": 36, "test": 3}
+
+
+def of_arrays(tmp_path: Path, count: int = 40) -> Path:
+    """Write an npz of noise in four classes without a validation split."""
+    images = np.random.default_rng(0).integers(0, 256, (2 * count, 6, 6), np.uint8)
+    labels = np.arange(2 * count) % 4
+    path = tmp_path / "own.npz"
+    np.savez(path, x_train=images[:count], y_train=labels[:count], x_test=images[count:], y_test=labels[count:])
+    return path
+
+
+def test_images_of_train_are_set_aside_for_validation_without_noise_or_copies(tmp_path: Path) -> None:
+    base = f"{{name: npz, path: {of_arrays(tmp_path)}}}"
+    data, plain = build(base=base, times=2, validation=8), build(base=base, times=1, validation=8, noise=0)
+    train, aside = data.splits["train"], data.splits["validation"]
+    assert pixels(data, "train").shape == (64, 1, 6, 6) and pixels(data, "validation").shape == (8, 1, 6, 6)
+    assert np.bincount(aside.labels).tolist() == [2, 2, 2, 2] and np.bincount(train.labels).tolist() == [16] * 4
+    assert aside.groups is None and train.groups is not None and np.array_equal(train.groups, np.tile(np.arange(32), 2))
+    own = pixels(data, "validation")
+    assert np.array_equal(pixels(plain, "validation"), own)
+    # Each is one of the base's images, moved and scaled by the mean and deviation of those that were left.
+    with np.load(of_arrays(tmp_path)) as arrays:
+        whole, labels = arrays["x_train"].reshape(40, -1), arrays["y_train"]
+    kept = pixels(plain, "train").reshape(32, -1)
+    places = [np.corrcoef(part, whole)[: len(part), len(part) :].argmax(axis=1) for part in (own.reshape(8, -1), kept)]
+    assert sorted(np.concatenate(places).tolist()) == list(range(40))
+    assert labels[places[0]].tolist() == aside.labels.tolist()
+    assert abs(kept.mean()) < 1e-5 and kept.std() == pytest.approx(1, abs=1e-5)
+    again, other = build(base=base, validation=8), build(base=base, validation=8, seed=1)
+    assert np.array_equal(pixels(again, "validation"), own)
+    assert not np.array_equal(pixels(other, "validation"), own)
+
+
+@pytest.mark.parametrize("count", [3, 37, 400])
+def test_both_sides_of_what_is_set_aside_need_an_image_of_each_class(count: int, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=f"{count} images of train cannot be set aside") as caught:
+        build(base=f"{{name: npz, path: {of_arrays(tmp_path)}}}", validation=count)
+    assert caught.value.hint == "data.validation=0"
+
+
+def test_a_base_with_a_validation_split_keeps_it() -> None:
+    with pytest.raises(DataError, match="cannot be set aside for validation"):
+        build(validation=100)

@@ -103,3 +103,22 @@ def test_gumbel_draws_are_finite_at_both_ends_and_of_that_distribution() -> None
 def test_at_least_one_row_is_worked_on() -> None:
     assert rows_within(1 << 30) == 1
     assert rows_within(2, 8) == 1 << 17
+
+
+def test_the_entropy_of_the_mean_is_not_the_mean_of_entropies() -> None:
+    """Passes that are certain of different classes: each has entropy 0, and their mean has ln 2."""
+    passes = torch.tensor(
+        [[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], [[0.5, 0.5, 0.0], [0.5, 0.5, 0.0]], [[1.0, 0, 0], [1.0, 0, 0]]]
+    )
+    samples = pool(mc_log_probabilities=passes.log())
+    assert scores("entropy", samples, of="mean").tolist() == pytest.approx([math.log(2), math.log(2), 0])
+    assert entropy(passes.log()).mean(dim=1).tolist() == pytest.approx([0, math.log(2), 0])
+
+
+def test_the_entropy_of_the_mean_is_that_of_bald_and_the_mean_of_entropies() -> None:
+    log_p = torch.randn(50, 6, 4, generator=torch.Generator().manual_seed(3)).mul(2).log_softmax(2)
+    samples = pool(mc_log_probabilities=log_p)
+    expected = scores("bald", samples) + entropy(log_p.double()).mean(dim=1)
+    assert torch.allclose(scores("entropy", samples, of="mean"), expected, atol=1e-6)
+    one = pool(mc_log_probabilities=log_p[:, :1], log_probabilities=log_p[:, 0])
+    assert torch.allclose(scores("entropy", one, of="mean"), scores("entropy", one).double(), atol=1e-6)

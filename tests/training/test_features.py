@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,13 @@ from PIL import Image
 import zoo
 from zoo.data import contents
 from zoo.training import features
-from zoo.training.events import Evaluating
+from zoo.training.events import EpochDone, Evaluating
 from zoo.training.experiment import Experiment, build
+from zoo.training.features import Embedder
+from zoo.training.loop import fit
+from zoo.training.progress import Progress
 from zoo.training.randomness import Draws
+from zoo.training.reading import prepare_data
 
 SETTINGS = ("data.train_size=60", "training.batch_size=20", "training.threads=1", "regularizers=[]", "freeze=backbone")
 
@@ -189,3 +194,47 @@ def test_a_finished_run_evaluates_and_predicts_images(tmp_path: Path) -> None:
     run = zoo.train("conv-net-momentum", *SETTINGS, "augmentation=null", "training.epochs=2", run=tmp_path / "r")
     figures = zoo.evaluate(run, split="test")
     assert figures["accuracy"] == (run.summary or {})["test"]["accuracy"]
+
+
+def test_embeddings_of_all_splits_take_the_place_of_images() -> None:
+    recipe = zoo.resolve("conv-net-momentum", *SETTINGS, "augmentation=null")
+    first = build(recipe, device="cpu")
+    steps = Embedder(recipe, first.model, first.images, first.device, first.precision, first.world).whole()
+    with pytest.raises(StopIteration) as end:
+        while True:
+            next(steps)
+    data = end.value.value
+    assert {name: len(split) for name, split in data.splits.items()} == {"train": 60, "validation": 360, "test": 359}
+    assert data.size == (1, 1) and data.channels == first.model.embedding_size
+    part = replace(data, splits={**data.splits, "train": data.splits["train"].part(np.arange(10, 30))})
+    images = replace(
+        first.dataset, splits={**first.dataset.splits, "train": first.dataset.splits["train"].part(np.arange(10, 30))}
+    )
+    x = build(recipe, device="cpu", dataset=images, embedded=part)
+    assert x.inputs.embedded and x.train.batches_per_epoch == 1 and x.validation is not None
+    assert list(x.begin_epoch(0)) == []
+    (batch,) = x.train.training(0, 0)
+    assert batch.images.shape == (20, data.channels, 1, 1)
+    whole = torch.from_numpy(data.splits["train"].pixels((1, 1), 0))
+    places = [int(np.flatnonzero(data.splits["train"].samples == sample)[0]) for sample in batch.samples.tolist()]
+    assert torch.equal(batch.images, whole[places]) and set(places) == set(range(10, 30))
+    assert all(
+        part.requires_grad == name.startswith(f"{x.model.classifier}.") for name, part in x.model.named_parameters()
+    )
+
+
+def test_a_head_trains_on_embeddings_without_validation() -> None:
+    recipe = zoo.resolve(
+        "conv-net-momentum",
+        *SETTINGS,
+        "augmentation=null",
+        "training.steps=4",
+        "training.epochs=null",
+        "training.early_stopping=null",
+    )
+    data = prepare_data(recipe)
+    data = replace(data, splits={name: split for name, split in data.splits.items() if name != "validation"})
+    x = build(recipe, device="cpu", dataset=data)
+    epochs = [event for event in fit(x, Progress(x.device)) if isinstance(event, EpochDone)]
+    assert x.inputs.embedded and x.validation is None and len(epochs) == 2
+    assert not any(name.startswith("validation/") for event in epochs for name in event.metrics)

@@ -143,11 +143,14 @@ def _require_plain(folder: Path) -> None:
     """Raise ZooError for words and options that ask something, beside --resume: a plan stays as it was made."""
     context = click.get_current_context()
     for parameter in context.command.params:
+        value = context.params[str(parameter.name)]
         given = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
         asks = parameter.name not in PLAIN or parameter.name in ("words", "folder")
-        if given and asks and context.params[str(parameter.name)]:
+        if isinstance(parameter, click.Option) and parameter.is_flag and parameter.flag_value != value:
+            continue  # --scratch, where --warm was given
+        if given and asks and value not in (None, ()):
             raise ZooError(
-                f"{parameter.opts[0]} asks something, and the plan in {folder} is made",
+                f"{' '.join(value) if parameter.name == 'words' else parameter.opts[0]} asks something, and the plan in {folder} is made",
                 possible=f"zoo active --resume {folder} goes on with it as it is",
                 hint="zoo active RECIPE … --run DIR with another DIR",
             )
