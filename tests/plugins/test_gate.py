@@ -50,6 +50,11 @@ def gate(*settings: str) -> Gate:
     return built
 
 
+def accepted(built: Gate, samples: MemoryPool) -> Tensor:
+    scores, limit = built.judge(samples)
+    return scores <= limit
+
+
 def test_its_needs_are_those_of_the_strategy_and_its_own() -> None:
     assert needs("gate") == {"log_probabilities", "logits", "held_out"}
     assert needs("gate", "by=nearest", "strategy=random") == {"embeddings", "labeled", "held_out"}
@@ -58,17 +63,17 @@ def test_its_needs_are_those_of_the_strategy_and_its_own() -> None:
 
 def test_energies_up_to_a_quantile_of_held_out_ones_are_accepted() -> None:
     samples, built = pool(), gate("accept=0.8")
-    assert torch.equal(built.suspicion(samples), energy(LOGITS))
+    assert torch.equal(built.judge(samples)[0], energy(LOGITS))
     limit = threshold(torch.cat([energy(fold.logits) for fold in HELD]), 0.8).value
-    assert torch.equal(built.accepted(samples), energy(LOGITS) <= limit)
-    assert 0 < int(built.accepted(samples).sum()) < 40
+    assert torch.equal(accepted(built, samples), energy(LOGITS) <= limit)
+    assert 0 < int(accepted(built, samples).sum()) < 40
 
 
 def test_distances_to_labelled_samples_count_those_of_other_folds() -> None:
     samples, built = pool("by=nearest"), gate("by=nearest", "accept=0.7")
-    assert torch.equal(built.suspicion(samples), knn(VECTORS, LABELED.embeddings, 5))
+    assert torch.equal(built.judge(samples)[0], knn(VECTORS, LABELED.embeddings, 5))
     own = torch.cat([knn(fold.embeddings, fold.others, 5) for fold in HELD])
-    assert torch.equal(built.accepted(samples), knn(VECTORS, LABELED.embeddings, 5) <= threshold(own, 0.7).value)
+    assert torch.equal(accepted(built, samples), knn(VECTORS, LABELED.embeddings, 5) <= threshold(own, 0.7).value)
 
 
 def test_fewer_labelled_samples_than_neighbours_all_count() -> None:
@@ -82,20 +87,20 @@ def test_fewer_labelled_samples_than_neighbours_all_count() -> None:
         needs("gate", "by=nearest", "strategy=random"),
         shared={"labeled": few, "held_out": folds},
     )
-    assert torch.equal(gate("by=nearest", "strategy=random").suspicion(samples), knn(VECTORS, few.embeddings, 3))
+    assert torch.equal(gate("by=nearest", "strategy=random").judge(samples)[0], knn(VECTORS, few.embeddings, 3))
 
 
 @pytest.mark.parametrize("by", ["energy", "nearest"])
 def test_the_strategy_chooses_among_what_is_accepted_and_the_least_suspicious_follow(by: str) -> None:
     samples, built = pool(f"by={by}"), gate(f"by={by}", "accept=0.6")
-    accepted, suspicion = built.accepted(samples), built.suspicion(samples)
-    kept = accepted.nonzero()[:, 0].tolist()
+    let_in, suspicion = accepted(built, samples), built.judge(samples)[0]
+    kept = let_in.nonzero()[:, 0].tolist()
     alone = component("entropy").build()
     best = select(alone, samples.taken(torch.tensor(kept), frozenset({"log_probabilities"})), len(kept))  # type: ignore[arg-type]
     order = select(built, samples, 40)
     assert order[: len(kept)] == [kept[position] for position in best]
     rest = order[len(kept) :]
-    assert sorted(order) == list(range(40)) and not accepted[rest].any()
+    assert sorted(order) == list(range(40)) and not let_in[rest].any()
     assert suspicion[rest].tolist() == sorted(suspicion[rest].tolist())
     assert select(built, samples, 5) == order[:5]
 
@@ -103,7 +108,7 @@ def test_the_strategy_chooses_among_what_is_accepted_and_the_least_suspicious_fo
 def test_where_nothing_is_accepted_the_least_suspicious_are_asked() -> None:
     certain = held(torch.full((12, 3), 50.0))  # whose energies are below those of all in the pool
     samples = pool(folds=certain)
-    assert not gate().accepted(samples).any()
+    assert not accepted(gate(), samples).any()
     assert select(gate(), samples, 40) == sorted(range(40), key=lambda row: (float(energy(LOGITS)[row]), row))
 
 
@@ -121,4 +126,4 @@ def test_settings_out_of_range_are_refused() -> None:
         with pytest.raises(RecipeError):
             resolve_component(CATALOG, "acquisition", "gate", list(settings))
     with pytest.raises(ComponentError, match="held_out"):
-        gate().accepted(MemoryPool(IDS, {"logits": LOGITS}, frozenset({"logits"})))
+        gate().judge(MemoryPool(IDS, {"logits": LOGITS}, frozenset({"logits"})))
