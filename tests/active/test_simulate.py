@@ -22,6 +22,7 @@ from zoo.active.plan import Question
 from zoo.active.proposal import begin
 from zoo.active.simulate import conduct, report
 from zoo.errors import ComponentError, DataError, RecipeError, RunError, UnknownNameError, ZooError
+from zoo.plugins import Catalog, load_catalog
 from zoo.registry import Registry
 from zoo.training.events import StepDone
 from zoo.training.run import Run
@@ -214,9 +215,10 @@ def test_there_must_be_a_plan_that_can_be_read(tmp_path: Path) -> None:
         report(tmp_path / "al", catalog=benches.CATALOG)
 
 
-def simulations(folder: Path) -> Iterator[Progress]:
-    plan, recipe = plans.read(folder, benches.CATALOG)
-    return simulate._execute(plan, recipe, folder, benches.CATALOG, "cpu")
+def simulations(folder: Path, catalog: Catalog = benches.CATALOG) -> Iterator[Progress]:
+    """Bring simulations to their end without an analysis, whose plots take longer."""
+    plan, recipe = plans.read(folder, catalog)
+    return simulate._execute(plan, recipe, folder, catalog, "cpu")
 
 
 def same(folder: Path, other: Path) -> bool:
@@ -237,7 +239,7 @@ def test_a_killed_plan_goes_on_without_repeating_what_is_finished(
     assert child.exitcode == -signal.SIGKILL
     partial = report(folder, catalog=benches.CATALOG)
     assert [seed["finished"] for row in partial["strategies"] for seed in row["seeds"]] == [True, True, False]
-    found = done(conducted(folder))
+    found = done(list(simulations(folder)))
     assert [each.seconds == 0 for each in found] == [True, True, False, False, False, False]
     assert same(folder, finished[0])
 
@@ -270,7 +272,7 @@ def test_two_processes_share_a_plan_and_do_nothing_twice(
 
 
 def _take_part(folder: Path, told: Path) -> None:
-    events = conducted(folder)
+    events = list(simulations(folder))
     told.write_text(json.dumps([each.run.path.name for each in done(events) if each.seconds]))
 
 
@@ -291,21 +293,17 @@ def test_a_simulation_that_another_process_holds_is_left_to_it(tmp_path: Path, m
 def test_a_strategy_that_fails_is_told_and_the_others_go_on(tmp_path: Path) -> None:
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins/odd.py").write_text(ODD)
-    from zoo.plugins import load_catalog
-
     catalog = load_catalog(tmp_path / "plugins", quiet=True)
     asked = question("active.strategies=[local/breaks, local/first]", seeds=1)
     begin(asked, tmp_path / "al", Registry.load(catalog), device="cpu")
-    events: list[Progress] = []
-    conduct(tmp_path / "al", catalog=catalog, device="cpu", progress=events.append)
+    events = list(simulations(tmp_path / "al", catalog))
     assert [(each.cell.strategy, each.reason) for each in done(events)] == [
         ("local-breaks", "strategy local/breaks: IndexError: no such row"),
         ("local-first", None),
         ("random", None),
     ]
     assert lines(Run(tmp_path / "al/local-first-0"))[1]["scores"] == [None] * 6
-    events.clear()
-    conduct(tmp_path / "al", catalog=catalog, device="cpu", progress=events.append)
+    events = list(simulations(tmp_path / "al", catalog))
     assert [(each.seconds, bool(each.reason)) for each in done(events)] == [(0, True), (0, False), (0, False)]
 
 
@@ -345,7 +343,7 @@ def test_a_committee_is_that_of_its_strategy_and_kept_with_the_plan(tmp_path: Pa
     )
     registry = Registry.load(benches.CATALOG, mine)
     begin(question(f"active.strategies=[{strategies}]", seeds=1), tmp_path / "al", registry, device="cpu")
-    assert all(each.reason is None for each in done(conducted(tmp_path / "al")))
+    assert all(each.reason is None for each in done(list(simulations(tmp_path / "al"))))
     folders = sorted(path.name for path in (tmp_path / "al").glob("*-0"))
     assert folders == ["committee-members-own+keras-cnn-adamw-0", "committee-members-own+lenet5-adamw-0", "random-0"]
     trained = [summary for folder in folders for summary in lines(Run(tmp_path / "al" / folder), "curve.jsonl")]

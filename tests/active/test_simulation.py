@@ -15,10 +15,17 @@ from fixtures import benches
 from fixtures.benches import asking, bench, left, lines, permuted, recipe, shuffled, simulated, simulation
 from msgspec.structs import replace as changed
 
+<<<<<<< HEAD
 from zoo.active.benches import Bench
 from zoo.active.events import Phase, RoundDone
 from zoo.active.journal import CORRECT, CURVE, QUERIES, STOP, TIMINGS, Journal, curve
 from zoo.active.material import Material, gather
+=======
+from zoo.active.journal import CORRECT, CURVE, QUERIES, STOP, TIMINGS, Journal, labelled
+from zoo.active.material import Material, gather
+from zoo.active.oracle import Oracle
+from zoo.active.simulation import Bench, Phase, RoundDone, curve
+>>>>>>> b714b2bda07f42a3be2479de541e67151da1fe0b
 from zoo.errors import Interrupted, RunError
 from zoo.recipe import Recipe
 from zoo.training.checkpoint import dumps
@@ -360,3 +367,34 @@ def test_a_warm_start_goes_on_with_the_weights_of_the_round_before(plain: Recipe
     x = benches.finished(tiny.own.train(rows, labelled.labels[rows], 1, None))
     found = benches.finished(tiny.own.answers(x, "test"))
     assert float((found.logits.argmax(1) == found.labels).mean()) == lines(two, CURVE)[1]["test"]["accuracy"]
+
+
+def test_wrong_and_unknown_answers_are_the_same_for_all_strategies(tmp_path: Path) -> None:
+    asked = recipe("active.noise=0.3", "active.unknown_classes=['7', '8']", "active.query=200", "active.rounds=1")
+    shared = bench(asked)
+    told: list[dict[str, str]] = []
+    for name in ("random", "margin"):
+        run = simulated(tmp_path / name, asking(asked, name), shared)
+        told.append(
+            {sample: answer for line in lines(run) for sample, answer in zip(line["ids"], line["answers"], strict=True)}
+        )
+        last = lines(run, CURVE)[-1]
+        known = sum(answer != "unknown" for answer in told[-1].values())
+        assert last["labels"] == known < last["answers"] == len(told[-1]) == 220
+        assert set(told[-1].values()) == {*shared.material.dataset.classes, "unknown"}
+    both = set(told[0]) & set(told[1])
+    assert len(both) > 150 and all(told[0][sample] == told[1][sample] for sample in both)
+    places = {sample: row for row, sample in enumerate(shared.material.ids)}
+    truth = {s: shared.material.dataset.classes[shared.material.labels[places[s]]] for s in told[0]}
+    wrong = [truth[s] != answer for s, answer in told[0].items() if answer != "unknown"]
+    assert 0.2 < sum(wrong) / len(wrong) < 0.4
+    assert all((answer == "unknown") == (not shared.material.known[places[s]]) for s, answer in told[0].items())
+
+
+def test_what_is_of_no_known_class_is_never_trained_on(tmp_path: Path) -> None:
+    asked = recipe("active.unknown_classes=['7', '8']", "active.query=200", "active.rounds=1")
+    shared = bench(asked)
+    run = simulated(tmp_path / "run", asking(asked, "random"), shared)
+    labels = labelled(Journal(run), shared.material, Oracle(shared.material, seed=0, noise=0.0))
+    assert shared.material.known[labels.rows].all() and not shared.material.known[labels.unknown].any()
+    assert len(labels.rows) == lines(run, CURVE)[-1]["labels"] and len(labels.unknown) > 10
