@@ -15,17 +15,11 @@ from fixtures import benches
 from fixtures.benches import asking, bench, left, lines, permuted, recipe, shuffled, simulated, simulation
 from msgspec.structs import replace as changed
 
-<<<<<<< HEAD
 from zoo.active.benches import Bench
 from zoo.active.events import Phase, RoundDone
-from zoo.active.journal import CORRECT, CURVE, QUERIES, STOP, TIMINGS, Journal, curve
-from zoo.active.material import Material, gather
-=======
-from zoo.active.journal import CORRECT, CURVE, QUERIES, STOP, TIMINGS, Journal, labelled
+from zoo.active.journal import CORRECT, CURVE, QUERIES, STOP, TIMINGS, Journal, curve, labelled
 from zoo.active.material import Material, gather
 from zoo.active.oracle import Oracle
-from zoo.active.simulation import Bench, Phase, RoundDone, curve
->>>>>>> b714b2bda07f42a3be2479de541e67151da1fe0b
 from zoo.errors import Interrupted, RunError
 from zoo.recipe import Recipe
 from zoo.training.checkpoint import dumps
