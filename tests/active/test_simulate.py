@@ -17,9 +17,9 @@ from fixtures.benches import NET, TINY, left, lines
 
 from zoo.active import plan as plans
 from zoo.active import simulate
+from zoo.active.events import Begun, Done, Phase, Progress, RoundDone, Waiting
 from zoo.active.plan import Question
-from zoo.active.simulate import Begun, Done, Progress, Waiting, begin, conduct, report
-from zoo.active.simulation import Phase, RoundDone
+from zoo.active.simulate import begin, conduct, report
 from zoo.errors import ComponentError, DataError, RecipeError, RunError, UnknownNameError, ZooError
 from zoo.plugins import Catalog, load_catalog
 from zoo.registry import Registry

@@ -15,10 +15,11 @@ from fixtures import benches
 from fixtures.benches import asking, bench, left, lines, permuted, recipe, shuffled, simulated, simulation
 from msgspec.structs import replace as changed
 
+from zoo.active.events import Phase, RoundDone
 from zoo.active.journal import CORRECT, CURVE, QUERIES, STOP, TIMINGS, Journal, labelled
 from zoo.active.material import Material, gather
 from zoo.active.oracle import Oracle
-from zoo.active.simulation import Bench, Phase, RoundDone, curve
+from zoo.active.simulation import Bench, curve
 from zoo.errors import Interrupted, RunError
 from zoo.recipe import Recipe
 from zoo.training.checkpoint import dumps

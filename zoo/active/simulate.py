@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +17,11 @@ from zoo.active import stopping
 from zoo.active.analysis import analyse
 from zoo.active.choosing import members, needs
 from zoo.active.dropout_passes import require
+from zoo.active.events import Begun, Done, Progress, Waiting
 from zoo.active.material import Material, gather
 from zoo.active.oracle import initial
 from zoo.active.plan import Cell, Plan, Question
-from zoo.active.simulation import Bench, Phase, RoundDone, Simulation, curve
+from zoo.active.simulation import Bench, Simulation, curve
 from zoo.active.workbench import Workbench, set_up
 from zoo.comparison.execute import WAIT_SECONDS, claimed
 from zoo.comparison.plan import RECIPES
@@ -37,35 +37,6 @@ from zoo.training.run import Run
 
 ANALYSIS, REPORT, LOCK = "analysis.json", "report.html", ".lock"
 PASSES = frozenset({"mc_log_probabilities", "target"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
-    """A simulation begins or goes on; `done` of `total` are finished."""
-
-    cell: Cell
-    done: int
-    total: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """A simulation is finished, or has failed for a `reason`; `seconds` is what it took now, 0 if it was there."""
-
-    cell: Cell
-    run: Run
-    seconds: float
-    reason: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """All that is left is being simulated by other processes."""
-
-    left: int
-
-
-Progress = Begun | Done | Waiting | Phase | RoundDone | Event
 
 
 def begin(question: Question, folder: Path, registry: Registry, *, device: str = "auto") -> Plan:

@@ -21,6 +21,7 @@ from zoo import storage
 from zoo.active import stopping
 from zoo.active.choosing import Situation, choose, members
 from zoo.active.curves import Curve
+from zoo.active.events import Phase, RoundDone
 from zoo.active.journal import CORRECT, CURVE, QUERIES, STOP, TIMINGS, Journal, Labels, ask, labelled
 from zoo.active.material import ROBUSTNESS, UNKNOWN, Material
 from zoo.active.oracle import Oracle, initial
@@ -41,22 +42,6 @@ from zoo.training.run import Run
 from zoo.training.signals import caught_signals
 
 STOP_SET = 1000  # unlabelled samples whose predictions are watched
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phase:
-    """A phase of a round begins: `train`, `test`, `choose`; what came before it is on disk."""
-
-    name: str
-    round: int
-    labels: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RoundDone:
-    """The line that a round adds to the curve."""
-
-    line: Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from zoo.active.simulate import Begun, Done, Progress, Waiting
-from zoo.active.simulation import Phase, RoundDone
+from zoo.active.events import Begun, Done, Phase, Progress, RoundDone, Waiting
 from zoo.console.training import REFRESH_SECONDS, duration
 from zoo.training.events import Evaluating
 
