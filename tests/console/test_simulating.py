@@ -11,9 +11,8 @@ from fixtures.benches import recipe
 from rich.console import Console
 
 from zoo import storage
+from zoo.active.events import Begun, Done, Phase, RoundDone, Waiting
 from zoo.active.plan import Cell, Question, make
-from zoo.active.simulate import Begun, Done, Waiting
-from zoo.active.simulation import Phase, RoundDone
 from zoo.console.simulating import SimulationReport, named, plan_table
 from zoo.training.events import Evaluating
 from zoo.training.run import Run
