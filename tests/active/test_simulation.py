@@ -364,7 +364,7 @@ def test_a_warm_start_goes_on_with_the_weights_of_the_round_before(plain: Recipe
 
 
 def test_wrong_and_unknown_answers_are_the_same_for_all_strategies(tmp_path: Path) -> None:
-    asked = recipe("active.noise=0.3", "active.unknown_classes=['7', '8']", "active.query=200", "active.rounds=1")
+    asked = recipe("active.noise=0.3", "active.unknown_classes=['7', '8']", "active.query=150", "active.rounds=1")
     shared = bench(asked)
     told: list[dict[str, str]] = []
     for name in ("random", "margin"):
@@ -374,10 +374,10 @@ def test_wrong_and_unknown_answers_are_the_same_for_all_strategies(tmp_path: Pat
         )
         last = lines(run, CURVE)[-1]
         known = sum(answer != "unknown" for answer in told[-1].values())
-        assert last["labels"] == known < last["answers"] == len(told[-1]) == 220
+        assert last["labels"] == known < last["answers"] == len(told[-1]) == 170
         assert set(told[-1].values()) == {*shared.material.dataset.classes, "unknown"}
     both = set(told[0]) & set(told[1])
-    assert len(both) > 150 and all(told[0][sample] == told[1][sample] for sample in both)
+    assert len(both) > 120 and all(told[0][sample] == told[1][sample] for sample in both)
     places = {sample: row for row, sample in enumerate(shared.material.ids)}
     truth = {s: shared.material.dataset.classes[shared.material.labels[places[s]]] for s in told[0]}
     wrong = [truth[s] != answer for s, answer in told[0].items() if answer != "unknown"]
