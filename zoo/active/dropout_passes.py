@@ -125,8 +125,7 @@ class _Masks:
         kept = self._kept(module, name, x, self.index)
         if isinstance(module, _OF_ALPHA):
             return _alpha(x, kept, module.p)
-        scaled: Tensor = torch.where(kept, x * (1 / (1 - module.p)), 0.0)
-        return scaled
+        return x * (kept.to(x.dtype) * (1 / (1 - module.p)))  # one pass over the activations
 
     def _kept(self, module: _DropoutNd, name: str, x: Tensor, index: int) -> Tensor:
         shape = x.shape[1:]
