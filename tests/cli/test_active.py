@@ -188,3 +188,15 @@ def test_a_folder_of_other_simulations_is_left_alone(done: Path, capsys: pytest.
     assert main([*SHORT[:-1], str(done), "--seeds", "3"]) == 2
     assert "seeds was 2, now 3" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in done.glob("*.json")} == before
+
+
+def test_a_plan_is_told_before_it_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["active", "conv-net-momentum", "--strategy", "margin", "--plan", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["strategies"] == ["margin", "random"] and told["primary"] == [["margin", "random"]]
+    assert told["smallest"] == [pytest.approx(2 / 2**6)] and not list(tmp_path.iterdir())
+
+
+def test_a_report_is_of_simulations_that_are_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["active", "conv-net-momentum", "--report", "--run", "new"]) == 2
+    assert "zoo active --resume DIR --report" in capsys.readouterr().err and not Path("new").exists()

@@ -38,10 +38,7 @@ def begin(question: Question, folder: Path, registry: Registry, *, device: str =
 
     Raises RunError where the folder has another plan; ZooError for strategies, data and settings that do not go together.
     """
-    resolved = registry.resolve(question.recipe, question.settings, data=question.data)
-    recipe = absolute_paths(plans.with_block(resolved))
-    require_alone()
-    material = material_of(recipe, registry)
+    recipe, material = _looked_up(question, registry)
     new = storage.claim_folder(folder)
     with FileLock(folder / LOCK):
         if (folder / plans.PLAN).exists():
@@ -57,6 +54,19 @@ def begin(question: Question, folder: Path, registry: Registry, *, device: str =
         others = [registry.resolve(name) for name in asked(_strategies(recipe, plan, registry.catalog).values())]
         plans.write(folder, plan, recipe, others)
     return plan
+
+
+def propose(question: Question, registry: Registry, *, device: str = "auto") -> Plan:
+    """Return the plan that would be made for a question, for a look at it; raises what `begin` raises, but for the folder."""
+    recipe, material = _looked_up(question, registry)
+    return draft(question, recipe, material, registry, device=device)
+
+
+def _looked_up(question: Question, registry: Registry) -> tuple[Recipe, Material]:
+    require_alone()
+    resolved = registry.resolve(question.recipe, question.settings, data=question.data)
+    recipe = absolute_paths(plans.with_block(resolved))
+    return recipe, material_of(recipe, registry)
 
 
 def draft(question: Question, recipe: Recipe, material: Material, registry: Registry, *, device: str) -> Plan:

@@ -27,7 +27,7 @@ SETTINGS = {
     "pool_subset": "pool_subset", "validation": "validation", "noise": "noise", "unknown": "unknown", "corrupted": "corrupted",
     "robustness": "robustness", "until_test_error": "until_test_error",
 }  # fmt: skip
-PLAIN = ("words", "folder", "resumed", "report_only", "device", "as_json")
+PLAIN = ("words", "folder", "resumed", "only_plan", "report_only", "device", "as_json")
 
 
 @click.command("active", cls=Command)
@@ -102,6 +102,7 @@ PLAIN = ("words", "folder", "resumed", "report_only", "device", "as_json")
     metavar="X",
     help="For replications only: end a simulation once its test error is this low.",
 )
+@click.option("--plan", "only_plan", is_flag=True, help="Print what would be simulated, and write nothing.")
 @click.option(
     "--report", "report_only", is_flag=True, help="With --resume: analyse what there is, and simulate nothing."
 )
@@ -114,6 +115,7 @@ def active(
     words: tuple[str, ...],
     folder: Path | None,
     resumed: Path | None,
+    only_plan: bool,
     report_only: bool,
     device: str,
     as_json: bool,
@@ -126,11 +128,16 @@ def active(
     """
     with stdout_on_stderr(), working("loading …"):
         from zoo.active.simulate import report
+    if resumed is None and report_only:
+        raise ZooError("--report analyses simulations that are there", hint="zoo active --resume DIR --report")
     if resumed is not None:
         _require_plain(resumed)
         folder = resumed
+    elif only_plan:
+        _show(workspace, _question(words, options), device, as_json)
+        return
     else:
-        folder = _begin(workspace, words, folder, device, options)
+        folder = _begin(workspace, _question(words, options), folder, device)
     if report_only:
         with stdout_on_stderr(), working("analysing …"):
             analysis = report(folder, catalog=workspace.catalog)
@@ -156,13 +163,7 @@ def _require_plain(folder: Path) -> None:
             )
 
 
-def _begin(
-    workspace: Workspace, words: tuple[str, ...], folder: Path | None, device: str, options: dict[str, Any]
-) -> Path:
-    from zoo.active.plan import PLAN
-    from zoo.active.proposal import begin
-    from zoo.console.simulating import plan_table
-
+def _question(words: tuple[str, ...], options: dict[str, Any]) -> Question:
     recipes = [word for word in words if "=" not in word]
     if len(recipes) != 1:
         raise ZooError(
@@ -170,10 +171,27 @@ def _begin(
             possible="several strategies of one recipe; zoo compare compares recipes",
             hint="zoo active conv-net-momentum --strategy margin --run DIR",
         )
+    return asked(recipes[0], tuple(word for word in words if "=" in word), options)
+
+
+def _show(workspace: Workspace, question: Question, device: str, as_json: bool) -> None:
+    """Print the plan that would be made, and write nothing."""
+    from zoo.active.proposal import propose
+    from zoo.console.simulating import plan_table
+
+    with stdout_on_stderr(), working("working the plan out …"):
+        plan = propose(question, workspace.registry, device=device)
+    print_json(plan) if as_json else print_result(plan_table(plan))
+
+
+def _begin(workspace: Workspace, question: Question, folder: Path | None, device: str) -> Path:
+    from zoo.active.plan import PLAN
+    from zoo.active.proposal import begin
+    from zoo.console.simulating import plan_table
+
     if folder is None:
-        raise ZooError("a place for the simulations is missing", hint=f"zoo active {recipes[0]} --run DIR")
+        raise ZooError("a place for the simulations is missing", hint=f"zoo active {question.recipe} --run DIR")
     new = not (folder / PLAN).exists()
-    question = asked(recipes[0], tuple(word for word in words if "=" in word), options)
     with stdout_on_stderr(), working("working the plan out …"):
         plan = begin(question, folder, workspace.registry, device=device)
     if new:
