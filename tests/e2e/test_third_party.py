@@ -131,6 +131,14 @@ def test_its_components_of_all_four_kinds_and_its_recipe_are_listed(alone: Envir
     assert err == ""
 
 
+def test_its_strategy_is_simulated_by_its_name_at_once(alone: Environment) -> None:
+    short = ("--rounds", "1", "--seeds", "1", "--steps", "2", "--run", "simulations")
+    analysis = alone.document("active", "acme/digits", *TINY[:1], *short)
+    assert [row["name"] for row in analysis["strategies"]] == ["acme-least-confidence", "random"]
+    manifest = json.loads((alone.folder / "simulations/acme-least-confidence-0/manifest.json").read_text())
+    assert manifest["environment"]["plugins"]["acme/least-confidence"] == "zoo-acme 0.1.0"
+
+
 def test_a_run_uses_and_records_all_four(trained: Path) -> None:
     manifest = json.loads((trained / "manifest.json").read_text())
     assert manifest["recipe"] == "acme/digits"
