@@ -108,3 +108,19 @@ def test_a_model_answers_on_cuda_as_on_the_cpu(name: str, tmp_path: Path, monkey
         here = model(images)
         there = model.to("cuda")(images.to("cuda")).cpu()
     assert torch.allclose(here, there, rtol=1e-3, atol=1e-3 * float(here.abs().max()))
+
+
+def test_simulations_on_cuda_ask_for_the_same_when_they_are_repeated(tmp_path: Path) -> None:
+    strategies = "margin, badge, k-center, bald, batch-bald, epig, bait, {name: gate, strategy: entropy}"
+    settings = (
+        f"active.strategies=[{strategies}]",
+        "active.rounds=1",
+        "active.steps=20",
+        "active.measure=dropout-mean",
+    )
+    small = ("architecture.filters=4", "architecture.hidden=16", "data.train_size=200", "active.folds=2")
+    for name in ("one", "two"):
+        zoo.simulate("conv-net-momentum", *settings, *small, run=tmp_path / name, seeds=1, device="cuda")
+    asked = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").glob("*/queries.jsonl"))
+    assert len(asked) == 9
+    assert all((tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes() for path in asked)
