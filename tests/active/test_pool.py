@@ -152,6 +152,14 @@ def test_what_is_taken_of_what_is_there_is_not_computed_again() -> None:
     assert torch.equal(whole.embeddings, HALVES) and len(compute.asked) == after  # found by the part
 
 
+def test_what_is_there_is_not_copied() -> None:
+    samples = pool(Counted(), "logits")
+    assert samples.ids is IDS and samples.taken(torch.arange(100)).ids is IDS
+    kept = samples.logits
+    assert [block.logits.data_ptr() for block in samples.blocks(30)] == [kept[i:].data_ptr() for i in (0, 30, 60, 90)]
+    assert torch.equal(torch.cat([block.logits for block in samples.blocks(30)]), LOGITS)
+
+
 def test_rows_and_words_of_the_round_go_with_every_part() -> None:
     samples = pool(
         Counted(), "logits", "labeled", rows=torch.arange(99, -1, -1), shared={"labeled": lambda: 7}, seed=5, round=2

@@ -25,7 +25,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zoo.testing.pool import MemoryPool
+    from zoo.bases import Labeled
+    from zoo.testing.pool import Fields, MemoryPool
 
 SECONDS = {"k-center": 120, "badge": 180}  # for 200,000 samples or more
 EXTRA, GROWTH, LEAST = 500, 2.5, 1.0  # MB; factor of the time for twice as many; seconds below which it says nothing
@@ -128,31 +129,30 @@ def measure(case: Case) -> Figures:
 
     torch.set_num_threads(1)
     strategy = resolve_component(load_catalog(quiet=True), "acquisition", case.strategy).build()
-    highest, done, before = 0.0, threading.Event(), anonymous()
-
-    def watch() -> None:
-        nonlocal highest
-        while not done.wait(0.002):
-            highest = max(highest, anonymous())
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    pool = synthetic(case)
-    cpu, wall = time.process_time(), time.perf_counter()
-    chosen = select(strategy, pool, case.budget)
-    figures = (time.process_time() - cpu, time.perf_counter() - wall)
-    done.set()
-    watcher.join()
+    with Peak() as peak:
+        pool = synthetic(case)
+        cpu, wall = time.process_time(), time.perf_counter()
+        chosen = select(strategy, pool, case.budget)
+        figures = (time.process_time() - cpu, time.perf_counter() - wall)
     assert len(set(chosen)) == case.budget
-    return Figures(*figures, peak=highest - before)
+    return Figures(*figures, peak=peak.highest - peak.before)
 
 
 def synthetic(case: Case) -> MemoryPool:
-    """Return a pool, made part by part so that no copy of it in float32 stands beside it."""
+    """Return a pool of a case's samples."""
+    from zoo.testing.pool import MemoryPool
+
+    fields, labeled = material(case)
+    ids = [f"{position:08d}" for position in range(case.rows)]
+    needs = frozenset({"embeddings", "log_probabilities", "labeled"})
+    return MemoryPool(ids, fields, needs, shared={"labeled": labeled})
+
+
+def material(case: Case) -> tuple[Fields, Labeled]:
+    """Return what is known of the samples and of those with labels, made part by part: no copy in float32 stands beside it."""
     import torch
 
     from zoo.bases import Labeled
-    from zoo.testing.pool import MemoryPool
 
     generator = torch.Generator().manual_seed(0)
     centres = 0.5 * torch.randn(max(case.groups, 1), case.width, generator=generator) * bool(case.groups)
@@ -171,9 +171,26 @@ def synthetic(case: Case) -> MemoryPool:
         labels=labels,
         class_counts=torch.bincount(labels, minlength=case.classes),
     )
-    ids = [f"{position:08d}" for position in range(case.rows)]
-    needs = frozenset({"embeddings", "log_probabilities", "labeled"})
-    return MemoryPool(ids, fields, needs, shared={"labeled": labeled})
+    return fields, labeled
+
+
+class Peak:
+    """Inside it, `highest` is the most anonymous memory of this process in MB so far, and `before` what it had at first."""
+
+    def __enter__(self) -> Peak:
+        self.highest = self.before = anonymous()
+        self._done = threading.Event()
+        self._watcher = threading.Thread(target=self._watch)
+        self._watcher.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._done.set()
+        self._watcher.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(0.002):
+            self.highest = max(self.highest, anonymous())
 
 
 def anonymous() -> float:

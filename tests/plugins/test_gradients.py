@@ -121,6 +121,7 @@ def test_blocks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_thousand_classes_take_no_gradient_of_classes_times_dimensions() -> None:
     """2,000 gradients of 1,000 × 256 numbers would take 2 GiB; nothing made here has more than a block of probabilities."""
     samples = pool(noise(2000, 256).half(), log_probabilities=log_softmax(2000, 1000).float())
+    assert samples.log_probabilities.shape == (2000, 1000)  # what the pool itself keeps does not count
     with Largest() as largest:
         assert len(set(select(strategy("badge"), samples, 20))) == 20
     assert largest.elements == BLOCK * 1000

@@ -67,6 +67,7 @@ def test_any_column_of_the_draws_by_id_can_be_had_by_itself() -> None:
     ids = ["a", "b", "c#2"]
     all_four = uniform_ids(1, "ties", 4, ids, 4)
     assert torch.equal(uniform_words(1, "ties", 4, id_words(ids), torch.tensor([3, 1])), all_four[:, [3, 1]])
+    assert id_words([]).shape == (0,)
 
 
 def test_a_stream_repeats_dropout_and_gives_the_callers_generator_back() -> None:

@@ -29,7 +29,7 @@ class UnlabeledPool:
     `compute` takes positions `rows`, int64 `(b,)` each, and yields the fields of each. `blocks` streams what it computes; a field
     read from the pool itself is computed for all rows in one pass and kept, in memory while all of them take up to
     `memory_limit` MiB, else in a temporary file. Of several processes each computes its units and all get all of them. `pulse` hears
-    how many rows were computed, and may raise.
+    how many rows were computed, and may raise. A list of ids and `rows` are kept, not copied.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class UnlabeledPool:
         world: World | None = None,
         pulse: Callable[[int], None] = lambda rows: None,
     ) -> None:
-        self.ids = list(ids)
+        self.ids = ids if isinstance(ids, list) else list(ids)
         self.seed = seed
         self.round = round
         self._compute = compute
@@ -76,27 +76,34 @@ class UnlabeledPool:
 
     def blocks(self, size: int) -> Iterator[UnlabeledPool]:
         """Yield the samples in order, `size` at a time."""
-        waiting: dict[str, Tensor] = {}
-        start = 0
-        for part in self._parts():
-            waiting = {name: torch.cat([waiting[name], value]) if waiting else value for name, value in part.items()}
-            while _length(waiting) >= size:
-                yield self._holding(start, {name: value[:size] for name, value in waiting.items()})
-                start, waiting = start + size, {name: value[size:] for name, value in waiting.items()}
-        if _length(waiting):
-            yield self._holding(start, waiting)
+        wanted = self._needs & FIELDS
+        if wanted <= self._kept.keys():
+            kept = {name: self._kept[name] for name in wanted}
+            yield from (self._holding(start, size, _cut(kept, start, size)) for start in range(0, len(self), size))
+            return
+        room, start, filled = dict[str, Tensor](), 0, 0
+        for count, fields in self._computed(wanted):
+            used = 0
+            while used < count:
+                length = min(size, len(self) - start)
+                room = room or {name: values.new_empty(length, *values.shape[1:]) for name, values in fields.items()}
+                some = min(length - filled, count - used)
+                for name, values in fields.items():
+                    room[name][filled : filled + some] = values[used : used + some]
+                used, filled = used + some, filled + some
+                if filled == length:
+                    yield self._holding(start, length, room)
+                    room, start, filled = {}, start + length, 0
 
     def taken(self, positions: Tensor, needs: frozenset[str] | None = None) -> UnlabeledPool:
         """Return the pool of these positions, in this order; `needs` narrows what may be read of it."""
         positions = positions.cpu()
-        part = self._part(
-            [self.ids[i] for i in positions.tolist()],
-            self._rows[positions],
-            self._needs if needs is None else self._needs & needs,
-        )
+        needs = self._needs if needs is None else self._needs & needs
         if torch.equal(positions, torch.arange(len(self))):
+            part = self._part(self.ids, self._rows, needs)
             part._kept = self._kept
         else:
+            part = self._part([self.ids[i] for i in positions.tolist()], self._rows[positions], needs)
             part._kept = {n: part._copied(v, positions) for n, v in self._kept.items() if n in part._needs}
         return part
 
@@ -122,34 +129,24 @@ class UnlabeledPool:
             pulse=self._pulse,
         )
 
-    def _holding(self, start: int, fields: Mapping[str, Tensor]) -> UnlabeledPool:
-        """Return the samples from `start` on for which these fields are there."""
-        rows = slice(start, start + _length(fields))
+    def _holding(self, start: int, count: int, fields: Fields) -> UnlabeledPool:
+        """Return so many samples from `start` on, or as many as there are, for which these fields are there."""
+        rows = slice(start, start + count)
         part = self._part(self.ids[rows], self._rows[rows], self._needs)
-        part._kept = {name: value for name, value in fields.items() if name != "rows"}
+        part._kept = dict(fields)
         return part
-
-    def _parts(self) -> Iterator[dict[str, Tensor]]:
-        """Yield fields, and the rows that they are of, some rows after another."""
-        wanted = self._needs & FIELDS
-        if wanted <= set(self._kept):
-            for rows in torch.arange(len(self)).split(self._unit):
-                yield {"rows": rows, **{name: self._kept[name][rows] for name in wanted}}
-            return
-        for rows, fields in self._computed(wanted):
-            yield {"rows": rows, **fields}
 
     def _keep(self, name: str) -> None:
         """Compute a field, and with it those that come of the same pass."""
         together = ONE_PASS if name in ONE_PASS else frozenset({name})
         wanted = (self._needs & together) - set(self._kept)
         start = 0
-        for rows, fields in self._computed(wanted):
+        for count, fields in self._computed(wanted):
             for each, values in fields.items():
                 if each not in self._kept:
                     self._kept[each] = self._room(values)
-                self._kept[each][start : start + len(rows)] = values
-            start += len(rows)
+                self._kept[each][start : start + count] = values
+            start += count
 
     def _room(self, like: Tensor) -> Tensor:
         """Return an uninitialised tensor with a row for each sample."""
@@ -159,19 +156,18 @@ class UnlabeledPool:
             return torch.empty(shape, dtype=like.dtype)
         return torch.from_numpy(empty(shape, like.numpy().dtype))
 
-    def _computed(self, wanted: frozenset[str]) -> Iterator[tuple[Tensor, Fields]]:
-        """Yield positions and fields of one unit after another, as many at a time as there are processes."""
-        units = torch.arange(len(self)).split(self._unit)
+    def _computed(self, wanted: frozenset[str]) -> Iterator[tuple[int, Fields]]:
+        """Yield how many rows follow and their fields, one unit after another, as many at a time as there are processes."""
+        units = self._rows.split(self._unit)
         size, rank = self._world.size, self._world.rank
         turns = -(-len(units) // size)
         # A process that has no unit in the last turn computes one again, and gives nothing of it.
         mine = [units[min(turn * size + rank, len(units) - 1)] for turn in range(turns)]
-        found = self._compute([self._rows[rows] for rows in mine], wanted)
-        for turn, fields in enumerate(found):
-            together = torch.cat(units[turn * size : (turn + 1) * size])
+        for turn, fields in enumerate(self._compute(mine, wanted)):
+            count = sum(len(unit) for unit in units[turn * size : (turn + 1) * size])
             idle = turn * size + rank >= len(units)
-            self._pulse(len(together))
-            yield together, {name: self._gathered(fields[name], idle) for name in sorted(fields)}
+            self._pulse(count)
+            yield count, {name: self._gathered(fields[name], idle) for name in sorted(fields)}
 
     def _gathered(self, values: Tensor, idle: bool) -> Tensor:
         return self._world.gather(values[:0] if idle else values).cpu()
@@ -187,5 +183,5 @@ def in_memory(fields: Fields) -> Compute:
     return compute
 
 
-def _length(fields: Mapping[str, Tensor]) -> int:
-    return len(fields["rows"]) if fields else 0
+def _cut(fields: Fields, start: int, size: int) -> Fields:
+    return {name: values[start : start + size] for name, values in fields.items()}

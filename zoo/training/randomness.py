@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -83,8 +84,8 @@ def uniform_ids(seed: int, stream: str, round: int, ids: Sequence[str], k: int =
 
 def id_words(ids: Sequence[str]) -> Tensor:
     """Return int64 `(n,)`: the words that stand for sample ids in the hash, for those who draw more than once."""
-    words = [int.from_bytes(hashlib.blake2b(i.encode(), digest_size=8).digest(), "little", signed=True) for i in ids]
-    return torch.tensor(words, dtype=torch.int64)
+    words = (int.from_bytes(hashlib.blake2b(i.encode(), digest_size=8).digest(), "little", signed=True) for i in ids)
+    return torch.from_numpy(np.fromiter(words, np.int64, len(ids)))
 
 
 def uniform_words(seed: int, stream: str, round: int, words: Tensor, columns: Tensor) -> Tensor:
