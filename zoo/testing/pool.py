@@ -32,3 +32,4 @@ class MemoryPool(UnlabeledPool):
     ) -> None:
         values = {name: (lambda value=value: value) for name, value in (shared or {}).items()}
         super().__init__(ids, in_memory(fields), needs, shared=values, seed=seed, round=round)
+        self._kept = {name: value for name, value in fields.items() if name in needs}  # as they are, without a copy
