@@ -143,7 +143,7 @@ class Simulation:
 
     def _trained(self, round: int, labels: Labels) -> Generator[Event | Phase, None, Experiment]:
         """Return the model of a round: trained now, or the one that is on disk already."""
-        own, seed, (last, state) = self._bench.own, round_seed(self._seed, round), self._weights()
+        own, seed, (last, state) = self._bench.own, round_seed(self._seed, round), self._weights(round)
         if last == round:
             return own.restored(labels.rows, labels.classes, seed, state)
         yield Phase(name="train", round=round, labels=len(labels.rows))
@@ -163,10 +163,12 @@ class Simulation:
         self.run.checkpoints.save(state, round, best=True)
         return x
 
-    def _weights(self) -> tuple[int, Any]:
-        """Return the last round whose weights are there, -1 for none, and these; damaged ones are dropped, and trained anew."""
-        checkpoints = self.run.checkpoints
-        if checkpoints.index().last is None:
+    def _weights(self, round: int) -> tuple[int, Any]:
+        """Return the last round whose weights are there, -1 for none that this round needs, and these; damaged ones are dropped, and
+        trained anew."""
+        checkpoints, warm = self.run.checkpoints, self._active.start == "warm"
+        kept = checkpoints.index().last
+        if kept is None or not (warm or kept.step == round):
             return -1, None
         state, damaged = checkpoints.load_last()
         if damaged:
