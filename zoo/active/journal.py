@@ -19,6 +19,7 @@ from zoo import storage
 from zoo.active.curves import Curve
 from zoo.active.material import UNKNOWN, Material, Rows
 from zoo.active.oracle import NOBODY, Oracle, repeats
+from zoo.data.sources import FileImages
 from zoo.errors import RunError
 from zoo.training.run import Run
 
@@ -127,6 +128,8 @@ def ask(journal: Journal, round: int, rows: Rows, material: Material, oracle: Or
     """Keep what joins the training of a round: ids, answers, and `more` of how they were chosen, such as their scores."""
     ids = [material.ids[row] for row in rows.tolist()]
     line = {"round": round, "ids": ids, "answers": oracle.words(rows), **more}
+    if isinstance(images := material.dataset.splits["train"].images, FileImages):
+        line["files"] = [images.paths[sample] for sample in material.dataset.splits["train"].samples[rows].tolist()]
     if material.grouped:
         line["repeats"] = repeats(material.groups[rows].tolist())
     journal.add(QUERIES, line)

@@ -105,6 +105,7 @@ def gather(recipe: Recipe, unknown: Component[str] | None = None) -> Material:
     if unknown is not None:
         dataset, known = _with_others(dataset, known, _other_source(unknown, dataset))
     ids = tuple(content_ids(dataset.splits["train"]))
+    _require_unknown(ids, known)
     _require_apart(dataset, ids)
     if active.corrupted:
         dataset = _corrupted(dataset, ids, active.corrupted, recipe)
@@ -203,6 +204,18 @@ def _together(some: Images, others: Images, size: tuple[int, int]) -> Images:
 def _absolute(images: FileImages) -> list[str]:
     root = images.root.resolve().as_posix().lstrip("/")
     return [f"{root}/{path}" for path in images.paths]
+
+
+def _require_unknown(ids: Sequence[str], known: NDArray[np.bool_]) -> None:
+    """Raise DataError where an image is of a known class and of none."""
+    plain = np.array([name.partition("#")[0] for name in ids])
+    both = np.intersect1d(plain[known], plain[~known])
+    if len(both):
+        raise DataError(
+            f"{len(both)} images are in the data with a class and among the unknown ones as well",
+            possible="unknown images that the data does not have",
+            hint="--unknown with another path or source",
+        )
 
 
 def _require_apart(dataset: Dataset, ids: Sequence[str]) -> None:

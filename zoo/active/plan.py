@@ -65,6 +65,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     smooth: int
     targets: tuple[float, ...]
     counting: str
+    work: str
     notes: tuple[str, ...]
     digest: str
     items: int
@@ -156,6 +157,7 @@ def make(
         smooth=active.smooth,
         targets=tuple(active.targets),
         counting=_counting(recipe, active, validation),
+        work=_work(active, pool, len(names) * question.seeds),
         notes=tuple(notes),
         digest=digest(recipe, data),
         items=items,
@@ -214,7 +216,29 @@ def _counting(recipe: Recipe, active: Active, validation: int) -> str:
         "free": f"Weights are chosen on {validation:,} labels of validation, which are not counted",
     }[active.validation]
     unknown = "; an answer that a sample is of no known class counts as one" if has_unknown(recipe) else ""
-    return f"Answers are counted with the {active.init} initial ones{unknown}. {held}."
+    wrong = f" {100 * active.noise:g} % of the answers name a wrong class." if active.noise else ""
+    seen = f" {100 * active.corrupted:g} % of the pool is seen corrupted." if active.corrupted else ""
+    how = ", as many of each class," if active.initial == "balanced" else ""
+    return f"Answers are counted with the {active.init} initial ones{how}{unknown}. {held}.{wrong}{seen}"
+
+
+def _work(active: Active, pool: int, simulations: int) -> str:
+    """Return in words what will be asked and trained, as far as the pool goes."""
+    left, rounds = pool - active.init, 0
+    while rounds < active.rounds and left > 0:
+        left -= active.asked(rounds)
+        rounds += 1
+    answers = pool - max(left, 0)
+    steps = "as long as the recipe says" if active.steps is None else f"{active.steps:,} steps"
+    used = (
+        ""
+        if left > 0 or rounds == active.rounds
+        else f", and the pool is used up after {rounds} of {active.rounds} rounds"
+    )
+    return (
+        f"{active.init} initial labels and {rounds} rounds make {answers:,} answers{used}; {simulations} simulations of"
+        f" {rounds + 1} trainings, each {steps}"
+    )
 
 
 def has_unknown(recipe: Recipe) -> bool:

@@ -21,7 +21,7 @@ from zoo.active.oracle import initial
 from zoo.active.plan import Plan, Question
 from zoo.active.workbench import Workbench
 from zoo.components import Component
-from zoo.errors import ZooError
+from zoo.errors import RunError, ZooError
 from zoo.plugins import Catalog
 from zoo.recipe import Recipe
 from zoo.registry import Registry
@@ -45,6 +45,10 @@ def begin(question: Question, folder: Path, registry: Registry, *, device: str =
             plan, _ = plans.read(folder, registry.catalog)
             plans.require_same(folder, plan, question, plans.digest(recipe, material.fingerprint))
             return plan
+        if not new and any(path.name != LOCK for path in folder.iterdir()):
+            raise RunError(
+                f"{folder} has other things in it", possible="a new or empty folder", hint="another --run DIR"
+            )
         try:
             plan = draft(question, recipe, material, registry, device=device)
         except ZooError:
@@ -118,13 +122,19 @@ def _strategies(recipe: Recipe, plan: Plan, catalog: Catalog) -> dict[str, Compo
 
 def _warnings(strategies: Mapping[str, Component[Any]], bench: Workbench) -> list[str]:
     """Return in words what can be done, and is not what was meant."""
+    told = []
     unfit = sorted(name for name, strategy in strategies.items() if _wants_fixed_embeddings(strategy))
-    if bench.embeds or not unfit:
-        return []
-    return [
-        f"{', '.join(unfit)}: made for embeddings that no label has a part in, and here they come from the network that is being"
-        " trained; freeze=backbone with weights gives such embeddings"
-    ]
+    if unfit and not bench.embeds:
+        told.append(
+            f"{', '.join(unfit)}: made for embeddings that no label has a part in, and here they come from the network that is"
+            " being trained; freeze=backbone with weights gives such embeddings"
+        )
+    gated = sorted(name for name, strategy in strategies.items() if "held_out" in needs(strategy))
+    if gated and not plans.has_unknown(bench.recipe):
+        told.append(
+            f"{', '.join(gated)}: nothing in the pool is of no known class; --unknown PATH puts something there"
+        )
+    return told
 
 
 def _wants_fixed_embeddings(strategy: Any) -> bool:

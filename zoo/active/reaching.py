@@ -75,6 +75,7 @@ def _saving(control: Together, own: Together, accuracy: float) -> Row:
         "random_text": _text(theirs, control.answers),
         "answers": ours,
         "text": _text(ours, own.answers),
+        "first": float(own.answers[0]),
         "last": float(own.answers[-1]),
         "factor": None if theirs is None or ours is None else theirs / ours,
         "factor_text": _factor(theirs, ours, float(control.answers[-1]), float(own.answers[-1])),

@@ -11,6 +11,7 @@ from zoo.comparison.paired import LEAST_PAIRS
 from zoo.comparison.sentences import FEW_SEEDS, points, span, upward
 
 Row = Mapping[str, Any]
+FEW_ITEMS = 200  # of which one is half a point of accuracy or more
 
 
 def pair(row: Row, bounds: tuple[float, float] | None, alpha: float) -> str:
@@ -47,9 +48,11 @@ def saving(row: Row) -> str:
     aim = f"random's final accuracy of {100 * final['accuracy']:.2f} %"
     if final["answers"] is None:
         return f"{name} does not reach {aim} with {final['last']:,.0f} answers."
+    if final["first"] in (final["answers"], final["random"]):
+        return f"{aim[0].upper()}{aim[1:]} was reached before anything was asked: what {name} saves cannot be told."
     return (
-        f"To {aim} {name} needs {final['text']} answers and random {final['random_text']}: {final['factor_text']} times"
-        " as many (of mean curves, without an interval)."
+        f"{name} reaches {aim} with {final['text']} answers, random with {final['random_text']}: a saving factor of"
+        f" {final['factor_text']} (of mean curves, without an interval)."
     )
 
 
@@ -60,7 +63,8 @@ def helps(row: Row) -> str:
         return f"{name} has no round in common with random after the initial set."
     if not row["open"] and not row["worse"]:
         return f"{name} is better than random at every number of answers after the initial set."
-    told = [f"no gain of {name} over random is shown at {row['open']} answers"] if row["open"] else []
+    told = [f"{name} is better than random at {row['better']} answers"] if row["better"] else []
+    told += [f"no gain of {name} over random is shown at {row['open']} answers"] if row["open"] else []
     told += [f"{name} is worse than random at {row['worse']} answers"] if row["worse"] else []
     return f"Round by round, {'; '.join(told)}."
 
@@ -79,6 +83,9 @@ def notes(plan: Row, found: Compared, primary: Sequence[tuple[str, str]], pairs:
             f"The answers to single images are not those of {METRICS[found.metric][0]} passes: differences between"
             " strategies and all intervals over images are of the accuracy without them."
         )
+    items = found.every[0].correct.shape[1]
+    if items < FEW_ITEMS:
+        told.append(f"{items} test images: each is {points(1 / items)} points of accuracy.")
     return [*told, *_of_seeds(found, primary, pairs), *_of_lengths(plan, found)]
 
 

@@ -81,7 +81,8 @@ class Simulation:
         storage.write_text(self.run.path / "recipe.yaml", recipe_document(self._recipe))
         manifest = describe(self._bench.own.x, threads)
         storage.write_json(
-            self.run.path / "manifest.json", {**manifest, "recipe": self._recipe.name, "seed": self._seed}
+            self.run.path / "manifest.json",
+            {**manifest, "recipe": self._recipe.name, "seed": self._seed, "simulation": self._strategy.name},
         )
 
     def _threads(self) -> int:
@@ -122,14 +123,14 @@ class Simulation:
         while True:
             curve, round = self._journal.lines(CURVE), len(self._journal.lines(QUERIES)) - 1
             labels = labelled(self._journal, material, self._oracle)
-            over = len(curve) > round and self._over(curve[-1], labels)
+            over = len(curve) > round and self._over(curve[-1])
             if over:
                 break
             began, cpu = time.monotonic(), time.process_time()
             x = yield from self._trained(round, labels)
             if len(curve) <= round:
                 line = yield from self._tested(x, round, labels)
-                over = self._over(line, labels)
+                over = self._over(line)
             if not over:
                 yield from self._asked(x, round, labels)
             x.close()
@@ -137,9 +138,8 @@ class Simulation:
             self._journal.add(TIMINGS, {"round": round, **seconds})
         self._finish()
 
-    def _over(self, line: Mapping[str, Any], labels: Labels) -> bool:
-        everything = labels.answers == len(self._bench.material.ids)
-        return "stop" in line or line["round"] >= self._active.rounds or everything
+    def _over(self, line: Mapping[str, Any]) -> bool:
+        return "stop" in line or line["round"] >= self._active.rounds
 
     def _trained(self, round: int, labels: Labels) -> Generator[Event | Phase, None, Experiment]:
         """Return the model of a round: trained now, or the one that is on disk already."""
@@ -201,6 +201,8 @@ class Simulation:
         self._journal.add_row(CORRECT, round, np.packbits(answers.logits.argmax(axis=1) == answers.labels))
         if reason := self._reason_to_stop(x, line):
             line["stop"] = reason
+        elif labels.answers == len(self._bench.material.ids):
+            line["stop"] = "everything in the pool has been asked for"
         self._journal.add(CURVE, line)
         yield RoundDone(line=line)
         return line
@@ -265,6 +267,7 @@ class Simulation:
             "test": curve[-1]["test"],
         }
         storage.write_json(self.run.path / "summary.json", summary)
+        self.run.set_status("finished")
 
 
 def _figures(answers: Predictions, classes: tuple[str, ...]) -> dict[str, Any]:

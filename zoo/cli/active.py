@@ -128,10 +128,12 @@ def active(
     """
     with stdout_on_stderr(), working("loading …"):
         from zoo.active.simulate import report
+    if resumed is None and not words and folder is not None:
+        resumed, folder = folder, None  # as `zoo compare --run DIR` goes on
     if resumed is None and report_only:
         raise ZooError("--report analyses simulations that are there", hint="zoo active --resume DIR --report")
     if resumed is not None:
-        _require_plain(resumed)
+        _require_plain(resumed, folder)
         folder = resumed
     elif only_plan:
         _show(workspace, _question(words, options), device, as_json)
@@ -146,21 +148,25 @@ def active(
     _conduct(workspace, folder, device, as_json)
 
 
-def _require_plain(folder: Path) -> None:
-    """Raise ZooError for words and options that ask something, beside --resume: a plan stays as it was made."""
+def _require_plain(folder: Path, other: Path | None) -> None:
+    """Raise ZooError for words and options that ask something, beside the folder of a plan: it stays as it was made."""
     context = click.get_current_context()
+    asking = [f"--run {other}"] if other is not None else []
     for parameter in context.command.params:
         value = context.params[str(parameter.name)]
         given = context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
-        asks = parameter.name not in PLAIN or parameter.name in ("words", "folder")
         if isinstance(parameter, click.Option) and parameter.is_flag and parameter.flag_value != value:
             continue  # --scratch, where --warm was given
-        if given and asks and value not in (None, ()):
-            raise ZooError(
-                f"{' '.join(value) if parameter.name == 'words' else parameter.opts[0]} asks something, and the plan in {folder} is made",
-                possible=f"zoo active --resume {folder} goes on with it as it is",
-                hint="zoo active RECIPE … --run DIR with another DIR",
-            )
+        if parameter.name == "words":
+            asking += value
+        elif given and parameter.name not in PLAIN and value not in (None, ()):
+            asking.append(parameter.opts[0])
+    if asking:
+        raise ZooError(
+            f"{' '.join(asking)} asks something, and the plan in {folder} is made",
+            possible=f"zoo active --resume {folder} goes on with it as it is",
+            hint="zoo active RECIPE … --run DIR with another DIR",
+        )
 
 
 def _question(words: tuple[str, ...], options: dict[str, Any]) -> Question:

@@ -13,6 +13,7 @@ from zoo.console.results import grid, plain_table
 from zoo.report.numbers import decimal, p_value, percent, points, span
 
 Row = Mapping[str, Any]
+OUTCOMES = {"better": "green", "worse": "red"}
 LEAST_NAME = 14  # letters of a strategy's name in the narrowest window
 
 
@@ -85,17 +86,14 @@ def _pairs(rows: Sequence[Row]) -> RenderableType:
 
 def _where(rows: Sequence[Row]) -> RenderableType:
     """Return at which numbers of answers each strategy is not shown to help against random."""
-    table = plain_table("against random", "whole budget", "no gain shown at", "worse at")
+    table = plain_table("against random", "whole budget", "better at", "no gain shown at", "worse at")
     for column in table.columns[1:]:
         column.justify, column.overflow = "left", "fold"
     for row in rows:
         outcome = "–" if row["area"] is None else row["area"]["outcome"]
-        told = Text(
-            {"open": "no gain shown"}.get(outcome, outcome), {"better": "green", "worse": "red"}.get(outcome, "")
-        )
-        table.add_row(
-            row["strategy"], told, row["open"] or "–", Text(row["worse"] or "–", "red" if row["worse"] else "")
-        )
+        told = Text({"open": "no gain shown"}.get(outcome, outcome), OUTCOMES.get(outcome, ""))
+        better, worse = (Text(row[key] or "–", style if row[key] else "") for key, style in OUTCOMES.items())
+        table.add_row(row["strategy"], told, better, row["open"] or "–", worse)
     return table
 
 
@@ -103,7 +101,7 @@ def _closing(analysis: Row) -> RenderableType:
     facts, level = grid(), f"{100 * analysis['level']:g} %"
     if bounds := analysis["range"]:
         facts.add_row("area", f"mean {_metric(analysis)} over {bounds[0]:,.0f} to {bounds[1]:,.0f} answers")
-    facts.add_row("intervals", f"{level}, over seeds and test images; those of single rounds uncorrected")
+    facts.add_row("intervals", f"{level}, over seeds and test images; against random, uncorrected")
     if analysis["savings"]:
         facts.add_row("saving", "answers of random over those of the strategy, to random's final accuracy")
     if analysis["smooth"] > 1:

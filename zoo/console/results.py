@@ -33,7 +33,10 @@ def closing(summary: Mapping[str, Any], paths: Sequence[Path]) -> RenderableType
     splits = [(name, summary[name]) for name in ("validation", "test") if summary.get(name)]
     best = summary.get("best") or {}
     facts = grid()
-    facts.add_row("epochs", f"{summary['epochs']}{' (stopped early)' if summary.get('stopped_early') else ''}")
+    if "rounds" in summary:
+        facts.add_row("rounds", f"{summary['rounds']} trainings, the last on {summary['labels']} labels")
+    else:
+        facts.add_row("epochs", f"{summary['epochs']}{' (stopped early)' if summary.get('stopped_early') else ''}")
     if best.get("epoch"):
         facts.add_row("best epoch", f"{best['epoch']} by {best['metric']}")
     if "seconds" in summary:

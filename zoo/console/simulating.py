@@ -37,6 +37,7 @@ def plan_table(plan: Plan) -> RenderableType:
         "declared",
         f"{pairs}; the least p that signs of {plan.question.seeds} seeds can give is {plan.smallest[0]:.2g} after Holm",
     )
+    table.add_row("work", plan.work)
     table.add_row("counting", plan.counting)
     return Group(table, *(Text(note, "dim") for note in plan.notes))
 

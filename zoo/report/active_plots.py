@@ -74,10 +74,14 @@ def errors(name: str, strategies: Sequence[Row], shown: Looks, targets: Sequence
 
 
 def _logarithms(axes: Axes) -> None:
-    """Write the logarithms of an axis as what they are of, at steps of 1, 2 and 5."""
+    """Write the logarithms of an axis as what they are of, at steps of 1, 2 and 5, or at even steps where these are few."""
     low, high = axes.get_ylim()
     steps = [step * 10.0**power for power in range(floor(low), ceil(high) + 1) for step in (1, 2, 5)]
-    axes.yaxis.set_major_locator(FixedLocator([log10(step) for step in steps if low <= log10(step) <= high]))
+    places = [log10(step) for step in steps if low <= log10(step) <= high]
+    if len(places) < 3:
+        even = MaxNLocator(5).tick_values(10**low, 10**high)
+        places = [log10(step) for step in even if step > 0 and low <= log10(step) <= high]
+    axes.yaxis.set_major_locator(FixedLocator(places))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{10**value:g}"))
 
 
@@ -113,8 +117,9 @@ def gains(name: str, row: Row, shown: Looks, rows: Sequence[Row]) -> str:
         axes.fill_between(xs, low, high, color=color(family), alpha=0.18, linewidth=0)
         _line(axes, xs, middle, family, line)
         _axes(axes, "points above random")
-        room = 6 * max((max(ends, default=0) - min(ends, default=0)), 0.01)
-        axes.set_ylim(min(0, 100 * min(ends, default=0)) - room, max(0, 100 * max(ends, default=0)) + room)
+        low_end, high_end = max(-1.0, min(ends, default=0)), min(1.0, max(ends, default=0))  # an interval may go beyond
+        room = 6 * max(high_end - low_end, 0.01)
+        axes.set_ylim(min(0, 100 * low_end) - room, max(0, 100 * high_end) + room)
 
     return plot(name, f"Gain of {row['strategy']} over random against the number of answers", SMALL, draw)
 
@@ -151,6 +156,9 @@ def _line(axes: Axes, xs: Sequence[float], ys: Sequence[float], family: str, lin
 def _finish(axes: Axes, label: str, rows: Sequence[Row]) -> None:
     _axes(axes, label)
     axes.set_ylim(limits_of([value for row in rows for seed in row["seeds"] for value in seed["values"]]))
+    counts = [count for row in rows for seed in row["seeds"] for count in seed["answers"]]
+    room = 0.04 * (max(counts) - min(counts)) or 1
+    axes.set_xlim(min(counts) - room, max(counts) + room)
 
 
 def _axes(axes: Axes, label: str) -> None:

@@ -86,6 +86,10 @@ class Session:
         if here.summary is not None:
             raise RunError(f"{here.path} is finished", hint=f"zoo runs {here.path}")
         manifest = here.manifest
+        if "simulation" in manifest:
+            raise RunError(
+                f"{here.path} is a simulation of active learning", hint=f"zoo active --resume {here.path.parent}"
+            )
         recipe = stored_recipe(here, catalog)
         before = manifest["environment"]
         threads = int(before["threads"])
