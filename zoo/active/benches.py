@@ -12,7 +12,7 @@ from zoo.active.choosing import members
 from zoo.active.material import Material, gather
 from zoo.active.workbench import Workbench, before_embedding, set_up
 from zoo.components import Component
-from zoo.errors import ZooError
+from zoo.errors import DataError, ZooError
 from zoo.recipe import Recipe
 from zoo.registry import Registry
 from zoo.training.events import Event
@@ -34,7 +34,14 @@ def material_of(recipe: Recipe, registry: Registry) -> Material:
     assert recipe.active is not None
     unknown: Any = None
     if recipe.active.unknown is not None:
-        unknown = registry.resolve(recipe.name, data=recipe.active.unknown).source
+        try:
+            unknown = registry.resolve(recipe.name, data=recipe.active.unknown).source
+        except ZooError as error:
+            raise DataError(
+                f"unknown images: {error.problem}",
+                possible=error.possible,
+                hint="--unknown PATH, or the name of a data source",
+            ) from error
     return gather(recipe, unknown)
 
 

@@ -14,6 +14,8 @@ from zoo.errors import RunError
 if TYPE_CHECKING:
     from zoo.training.run import Run
 
+FIGURES = ("loss", "accuracy")  # of a round of a simulation
+
 
 @click.command("runs", cls=Command)
 @click.argument("run", required=False, shell_complete=complete_run)
@@ -38,7 +40,7 @@ def runs(run: str | None, as_json: bool) -> None:
 
 
 def _history(run: Run, as_json: bool) -> None:
-    history = run.history()
+    history = run.history() or _rounds(run)
     if as_json:
         print_json({**_row(run), "summary": run.summary, "history": history})
         return
@@ -51,6 +53,24 @@ def _history(run: Run, as_json: bool) -> None:
         print_note(f"made without training of {', '.join(member['run'] for member in members)}")
     else:
         print_note("no epoch is complete yet")
+
+
+def _rounds(run: Run) -> list[dict[str, Any]]:
+    """Return the rounds of a simulation, none for another run."""
+    if "simulation" not in run.manifest:
+        return []
+    from zoo.active.journal import CURVE, Journal
+
+    return [
+        {key: line[key] for key in ("round", "labels", "answers")}
+        | {
+            f"{split}/{figure}": line[split][figure]
+            for split in ("test", "mc", "validation")
+            if split in line
+            for figure in FIGURES
+        }
+        for line in Journal(run).lines(CURVE)
+    ]
 
 
 def _row(run: Run) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from zoo.console.results import grid, plain_table
-from zoo.report.numbers import decimal, p_value, percent, points, span
+from zoo.report.numbers import decimal, minutes, p_value, percent, points, span
 
 Row = Mapping[str, Any]
 OUTCOMES = {"better": "green", "worse": "red"}
@@ -111,6 +111,9 @@ def _closing(analysis: Row) -> RenderableType:
             facts.add_row(shown, ", ".join(f"{key} {decimal(row['overall'], 2)}" for key, row in series.items()))
     if counting := analysis["plan"].get("counting"):
         facts.add_row("counting", counting)
+    if machine := analysis.get("machine"):
+        spent = f"{minutes(machine['minutes'])}, {minutes(machine['cpu_minutes'])} of processor time"
+        facts.add_row("time", f"{machine['runs']} simulations, {spent}")
     return facts
 
 
