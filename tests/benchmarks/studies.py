@@ -42,7 +42,10 @@ STUDIES = {
     "headline-macs": (*HEADLINE, *MACS),
     "headline-parameters": (*HEADLINE, *PARAMETERS),
     # Accuracy over training-set size.
-    "curves": (*CNN, *RNN, *SWAP, EPOCHS, *ALIKE, *MACS, "--vary", "data.train_size=1000,2500,5000"),
+    "curves": (
+        *(*CNN, *RNN, EPOCHS, *ALIKE, *MACS, "--primary", "cnn,rnn"),
+        *("--vary", "data.train_size=1000,2500,5000"),
+    ),
     # Two models together against one of their cost.
     "ensembles": (*CNN[:2], *RNN[:2], EPOCHS, IMAGES, *ALIKE, *MACS, "--larger"),
     # A sanity test of the whole chain: a network that reads rows whole does not mind where columns stand, a convolution does.
