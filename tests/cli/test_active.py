@@ -140,7 +140,8 @@ def test_a_signal_ends_it_with_the_words_to_go_on(capsys: pytest.CaptureFixture[
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--run", "al"], "zoo active takes one recipe, got 0"),
+        (["--run", "al"], "al has no simulations"),
+        ([], "zoo active takes one recipe, got 0"),
         (["conv-net-momentum", "lenet5-adamw", "--run", "al"], "zoo active takes one recipe, got 2"),
         (["conv-net-momentum", "--strategy", "margin"], "a place for the simulations is missing"),
         (["conv-net-momentun", "--run", "al"], "did you mean 'conv-net-momentum'"),
@@ -167,14 +168,14 @@ def test_a_signal_ends_it_with_the_words_to_go_on(capsys: pytest.CaptureFixture[
         (["--resume", "nowhere", "--rounds", "3"], "--rounds asks something, and the plan in nowhere is made"),
         (["--resume", "nowhere", "--noise", "0"], "--noise asks something"),
         (["--resume", "nowhere", "--warm"], "--warm asks something"),
-        (["--resume", "nowhere", "--run", "al"], "--run asks something"),
+        (["--resume", "nowhere", "--run", "al"], "--run al asks something"),
         (["--resume", "nowhere", "conv-net-momentum"], "conv-net-momentum asks something"),
     ],
 )  # fmt: skip
 def test_bad_input_is_told_and_leaves_nothing(
     words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(words if words[0] == "active" else ["active", *words]) == 2
+    assert main(words if words[:1] == ["active"] else ["active", *words]) == 2
     out, err = capsys.readouterr()
     assert message in " ".join(err.split()) and out == "" and "Traceback" not in err
     assert not any(Path().iterdir())

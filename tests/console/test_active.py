@@ -60,7 +60,7 @@ def test_declared_pairs_targets_and_savings_have_the_figures_of_the_analysis(ana
 def test_where_it_does_not_help_and_how_answers_were_counted_are_told(analysis: Row) -> None:
     text = words(rendered(analysis))
     coreset = analysis["against_random"][-1]
-    assert f"coreset no gain shown {coreset['open']}" in text
+    assert f"coreset no gain shown {coreset['better'] or '–'} {coreset['open']}" in text
     assert f"counting {PLAN['counting']}" in text
     assert "reached by the mean error of the last 2 rounds" in text
 

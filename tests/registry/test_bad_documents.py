@@ -426,7 +426,7 @@ def test_a_bad_document(text: str, expected: list[str], tmp_path: Path, monkeypa
         ("architecture: 3", "r.yaml:5:19: architecture must be a name or a mapping with `name`, got 3 instead"),
         (
             "architecture: {filters: 3}",
-            "r.yaml:5:19: architecture needs a `name`: conv-net, convnext-atto, convnext-tiny, crnn, efficientnet-b0, ensemble, irnn, joint-ensemble, …",
+            "r.yaml:5:19: architecture needs a `name`: batchbald-cnn, conv-net, convnext-atto, convnext-tiny, crnn, efficientnet-b0, ensemble, irnn, …",
         ),
         ("architecture: {name: [conv-net]}", "r.yaml:5:26: architecture.name must be text, got a list of 1 instead"),
         (
