@@ -20,7 +20,7 @@ from studies import keep
 
 from zoo.cli.main import main as zoo
 
-MNIST, FASHION, CLOTHING = "mnist.npz", "fashion-mnist.npz", "clothing"
+MNIST, FASHION, PHOTOS = "mnist.npz", "fashion-mnist.npz", "clothing-photos"
 WEIGHTS = "weights.safetensors"
 ALIKE = ("training.threads=1",)
 GAL_DATA = f"data={{name: npz, path: {MNIST}, normalization: {{mean: [0.0], std: [1.0]}}}}"  # pixels from 0 to 1
@@ -56,7 +56,7 @@ STUDIES = {
     "robust-growth-clean": GROWTH,
     # Photos, with the head of a frozen backbone.
     "clothing": (
-        *("photos-transfer", *ALIKE, f"weights={WEIGHTS}", "--data", CLOTHING, "--steps", "300", "--query", "20", "--rounds", "20"),
+        *("photos-transfer", *ALIKE, f"weights={WEIGHTS}", "--data", PHOTOS, "--steps", "300", "--query", "20", "--rounds", "20"),
         *("--strategy", "margin", "--strategy", "badge", "--seeds", "8"),
         *("--primary", "margin,random", "--primary", "badge,random"),
     ),
@@ -102,7 +102,7 @@ def words(study: str, *, quick: bool) -> list[str]:
 def prepare(arguments: argparse.Namespace) -> None:
     """Put links to the data into the folder of the work."""
     arguments.work.mkdir(parents=True, exist_ok=True)
-    links = {name: arguments.data / name for name in (MNIST, FASHION, CLOTHING)}
+    links = {MNIST: arguments.data / MNIST, FASHION: arguments.data / FASHION, PHOTOS: arguments.data / "clothing"}
     if arguments.weights is not None:
         links[WEIGHTS] = arguments.weights
     for name, target in links.items():
