@@ -17,11 +17,21 @@ if TYPE_CHECKING:
 ParameterGroup = dict[str, Any]
 
 
+class Outliers(Protocol):
+    """Images that are known to be of no class, to learn from."""
+
+    def __len__(self) -> int: ...
+
+    def drawn(self, count: int, draws: Draws) -> Tensor:
+        """Return `(count, C, H, W)`, drawn with replacement, augmented and normalised as training images are."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """What a regularizer may know of the experiment.
 
-    `class_counts` counts the training labels, class by class; `weight_decay` is the optimizer's form of it.
+    `class_counts` counts the training labels, class by class; `weight_decay` is the optimizer's form of it. `outliers` is None
+    where no image can be of no class, and empty where none is known to be so far.
     """
 
     model: nn.Module
@@ -32,6 +42,7 @@ class Context:
     total_steps: int
     loss: str
     weight_decay: WeightDecay
+    outliers: Outliers | None = None
 
 
 class Regularizer:
@@ -42,6 +53,10 @@ class Regularizer:
 
     def apply_to_model(self, model: nn.Module) -> int | None:
         """Change modules of the model and return how many; 0 is an error, None says that modules are not touched."""
+        return None
+
+    def note(self) -> str | None:
+        """Return what a user should know of it in this experiment, or None."""
         return None
 
     def parameter_groups(self, groups: list[ParameterGroup]) -> list[ParameterGroup]:
@@ -55,6 +70,13 @@ class Regularizer:
     def on_batch(self, images: Tensor, targets: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
         """Return images `(B, C, H, W)` and targets, int64 `(B,)` or, once rewritten, float `(B, C)`."""
         return images, targets
+
+    def outliers(self, size: int, draws: Draws) -> Tensor | None:
+        """Return images `(n, C, H, W)` of no class that stand behind a batch of this size, or None.
+
+        The batch's targets become float `(B + n, C)`, in which theirs are zeros: with cross-entropy their loss is 0.
+        """
+        return None
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor | None:
         """Return a loss per sample `(B,)` in place of the recipe's, or None; one regularizer of a recipe may."""

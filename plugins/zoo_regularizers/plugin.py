@@ -141,6 +141,14 @@ _LOSSES = (
         needs_labels=True,
     ),
     RegularizerSpec(
+        name="outlier-exposure",
+        factory="zoo_regularizers.exposure:build",
+        summary="learns from images of no known class (Hendrycks et al., ICLR 2019)",
+        params=schemas.OutlierExposure,
+        strength="strength",
+        replaces_loss=True,
+    ),
+    RegularizerSpec(
         name="class-weights",
         factory="zoo_regularizers.imbalance:build_class_weights",
         summary="weights the loss by class, by default against imbalance",

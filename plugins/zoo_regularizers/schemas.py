@@ -159,3 +159,10 @@ class Focal(Params, frozen=True, kw_only=True):
     """Weights each sample's loss by how far it is from certain."""
 
     gamma: Annotated[float, Meta(ge=0, description="exponent of 1 - p, p being the probability of the label")] = 2.0
+
+
+class OutlierExposure(Params, frozen=True, kw_only=True):
+    """Raises the energy of images that are known to be of no class."""
+
+    strength: Annotated[float, Meta(ge=0, description="factor of the loss of energies")] = 1.0
+    share: Annotated[float, Meta(gt=0, le=1, description="outliers beside a batch, as a share of its size")] = 0.5

@@ -36,7 +36,7 @@ class Round:
         names = sorted(self.material.ids)
         known = [name for name in names if self.material.known[self.material.ids.index(name)]][:30]
         self.rows = np.array([self.material.ids.index(name) for name in known])
-        self.x = finished(self.bench.train(self.rows, self.material.labels[self.rows], 0, None))
+        self.x = finished(self.bench.train(Labels(self.rows, self.material.labels[self.rows], NOTHING), 0))
 
     def now(self, *, asked: Rows = NOTHING, round: int = 0, seed: int = 0) -> Situation:
         """Return the situation in which more was asked for, of no known class."""

@@ -15,6 +15,7 @@ from fixtures import benches
 from fixtures.benches import recipe
 from torch import Tensor, distributed
 
+from zoo.active.journal import Labels
 from zoo.active.pool import FIELDS, Fields, UnlabeledPool, in_memory
 from zoo.active.scoring import Scorer
 from zoo.active.selection import rank
@@ -180,7 +181,7 @@ def scorer() -> Scorer:
     bench = benches.workbench(recipe(DROPS))
     labels = bench.x.dataset.splits["train"].labels
     rows = np.arange(180, 200)
-    one, two = (benches.finished(bench.train(rows, labels[rows], seed, None)) for seed in (0, 1))
+    one, two = (benches.finished(bench.train(Labels(rows, labels[rows], rows[:0]), seed)) for seed in (0, 1))
     members = [_scorer(bench.loader("train"), x) for x in (one, two)]
     return _scorer(bench.loader("train"), one, members)
 

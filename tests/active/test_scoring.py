@@ -12,6 +12,7 @@ from fixtures.benches import recipe
 from torch import Tensor, nn
 
 from zoo.active.dropout_passes import passes
+from zoo.active.journal import Labels
 from zoo.active.pool import FIELDS
 from zoo.active.scoring import BOTH, LARGEST, Scorer, half
 from zoo.active.workbench import Workbench
@@ -25,7 +26,7 @@ Found = dict[str, Tensor]
 def trained(*settings: str, seed: int = 0, **names: str) -> tuple[Workbench, Experiment]:
     bench = benches.workbench(recipe(*settings, **names))  # type: ignore[arg-type]
     labels = bench.x.dataset.splits["train"].labels
-    x: Experiment = benches.finished(bench.train(np.arange(40), labels[:40], seed, None))
+    x: Experiment = benches.finished(bench.train(Labels(np.arange(40), labels[:40], np.arange(0)), seed))
     return bench, x
 
 

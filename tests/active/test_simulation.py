@@ -17,7 +17,7 @@ from msgspec.structs import replace as changed
 
 from zoo.active.benches import Bench
 from zoo.active.events import Phase, RoundDone
-from zoo.active.journal import CORRECT, CURVE, QUERIES, STOP, TIMINGS, Journal, curve, labelled
+from zoo.active.journal import CORRECT, CURVE, QUERIES, STOP, TIMINGS, Journal, Labels, curve, labelled
 from zoo.active.material import Material, gather
 from zoo.active.oracle import Oracle
 from zoo.errors import Interrupted, RunError
@@ -358,7 +358,7 @@ def test_a_warm_start_goes_on_with_the_weights_of_the_round_before(plain: Recipe
     assert lines(one, CURVE)[1] != lines(two, CURVE)[1]
     labelled = tiny.own.x.dataset.splits["train"]
     rows = np.array([tiny.material.ids.index(name) for line in lines(two)[:2] for name in line["ids"]])
-    x = benches.finished(tiny.own.train(rows, labelled.labels[rows], 1, None))
+    x = benches.finished(tiny.own.train(Labels(rows, labelled.labels[rows], rows[:0]), 1))
     found = benches.finished(tiny.own.answers(x, "test"))
     assert float((found.logits.argmax(1) == found.labels).mean()) == lines(two, CURVE)[1]["test"]["accuracy"]
 

@@ -12,6 +12,7 @@ import torch
 from fixtures import benches
 from fixtures.benches import asking, bench, finished, lines, recipe, simulated
 
+from zoo.active.journal import Labels
 from zoo.active.material import gather
 from zoo.active.scoring import Scorer
 from zoo.active.workbench import Workbench, round_seed, training
@@ -37,8 +38,12 @@ def classes(own: Workbench) -> Any:
     return own.x.dataset.splits["train"].labels[ROWS]
 
 
+def labels(told: Any, unknown: Any = ROWS[:0]) -> Labels:
+    return Labels(ROWS, told, unknown)
+
+
 def trained(own: Workbench, seed: int = 0, start: Any = None) -> Experiment:
-    x: Experiment = finished(own.train(ROWS, classes(own), seed, start))
+    x: Experiment = finished(own.train(labels(classes(own)), seed, start))
     return x
 
 
@@ -65,7 +70,7 @@ def test_a_training_is_as_long_as_the_rounds_say() -> None:
 def test_a_training_sees_the_labelled_rows_with_the_answers_alone(plain: Workbench) -> None:
     told = (classes(plain) + 1) % 10
     events = []
-    steps = plain.train(ROWS, told, 0, None)
+    steps = plain.train(labels(told), 0)
     with pytest.raises(StopIteration) as end:
         while True:
             events.append(next(steps))
@@ -93,7 +98,7 @@ def test_what_is_restored_answers_as_what_was_trained(regularizer: str) -> None:
     state: dict[str, Any] = {"model": x.model.state_dict()}
     if x.regularizers.evaluation_model(x.model) is not x.model:
         state["evaluation"] = x.regularizers.evaluation_model(x.model).state_dict()
-    again = own.restored(ROWS, classes(own), 3, loads(dumps(state)))
+    again = own.restored(labels(classes(own)), 3, loads(dumps(state)))
     found = [answers(own, each) for each in (x, again)]
     assert np.array_equal(found[0].logits, found[1].logits) and ("evaluation" in state) == (regularizer == "ema")
 
@@ -103,7 +108,7 @@ def test_without_validation_the_last_weights_count_and_with_it_those_of_the_best
     settings = ("optimizer.lr=0.5", "active.steps=12", "training.batch_size=6", "active.validation=free")
     own = benches.workbench(recipe(*settings, "regularizers=[]"))
     events: list[Any] = []
-    steps = own.train(ROWS, classes(own), 1, None)
+    steps = own.train(labels(classes(own)), 1)
     with pytest.raises(StopIteration) as end:
         while True:
             events.append(next(steps))

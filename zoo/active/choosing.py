@@ -157,7 +157,8 @@ def _held_out(now: Situation) -> Generator[Event, None, list[HeldOut]]:
     found = []
     for fold in range(count):
         held, rest = rows[of == fold], rows[of != fold]
-        x = yield from now.bench.train(rest, classes[of != fold], round_seed(now.seed, now.round), None)
+        part = Labels(rest, classes[of != fold], now.labels.unknown)
+        x = yield from now.bench.train(part, round_seed(now.seed, now.round))
         scorer = now.scorer(now.bench, x)
         embeds = hasattr(x.model, "classifier")
         empty = torch.empty(0, 0, dtype=torch.float16)

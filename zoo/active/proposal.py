@@ -104,7 +104,9 @@ def draft(question: Question, recipe: Recipe, material: Material, registry: Regi
     bench = tried(recipe, strategies.values(), material, registry, device)
     if wanted & PASSES or active.measure == "dropout-mean":
         require(bench.x.evaluation_network(), recipe.architecture.name)
-    return msgspec.structs.replace(plan, notes=(*plan.notes, *_warnings(strategies, bench)))
+    return msgspec.structs.replace(
+        plan, notes=(*plan.notes, *bench.x.regularizers.notes, *_warnings(strategies, bench))
+    )
 
 
 def require_alone() -> None:

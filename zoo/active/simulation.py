@@ -145,7 +145,7 @@ class Simulation:
         """Return the model of a round: trained now, or the one that is on disk already."""
         own, seed, (last, state) = self._bench.own, round_seed(self._seed, round), self._weights(round)
         if last == round:
-            return own.restored(labels.rows, labels.classes, seed, state)
+            return own.restored(labels, seed, state)
         yield Phase(name="train", round=round, labels=len(labels.rows))
         start = None
         if self._active.start == "warm" and round:
@@ -155,7 +155,7 @@ class Simulation:
                     hint="remove the folder, and the simulation begins anew",
                 )
             start = state["model"]
-        x = yield from own.train(labels.rows, labels.classes, seed, start)
+        x = yield from own.train(labels, seed, start)
         evaluated = x.regularizers.evaluation_model(x.model)
         state = {"model": x.model.state_dict(), "classes": list(self._bench.material.dataset.classes)}
         if evaluated is not x.model:
@@ -238,7 +238,7 @@ class Simulation:
         committee = []
         for name in sorted(members(self._strategy)):
             bench, seed = self._bench.committee[name], round_seed(self._seed, round)
-            committee.append((bench, (yield from bench.train(labels.rows, labels.classes, seed, None))))
+            committee.append((bench, (yield from bench.train(labels, seed))))
 
         def pulse(rows: int) -> None:
             meter.seen += rows

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from zoo.active.journal import Labels
 from zoo.active.pool import UNIT
 from zoo.active.scoring import BOTH, Scorer
 from zoo.data.dataset import Dataset, Split
@@ -25,6 +26,7 @@ from zoo.training.events import EpochDone, Evaluating, Event
 from zoo.training.experiment import Experiment, build
 from zoo.training.features import Embedder
 from zoo.training.loop import fit, set_mode
+from zoo.training.outliers import OUTLIERS
 from zoo.training.progress import Progress
 from zoo.training.reading import loader
 
@@ -75,12 +77,12 @@ class Workbench:
             self._loaders[split] = loader(self.data, split, self.recipe, self.x.device, self.x.world, size)
         return self._loaders[split]
 
-    def train(self, rows: Rows, labels: Rows, seed: int, start: State | None) -> Generator[Event, None, Experiment]:
-        """Train on these rows of train with these labels, from new weights or those of `start`, and return the experiment.
+    def train(self, labels: Labels, seed: int, start: State | None = None) -> Generator[Event, None, Experiment]:
+        """Train on what is labelled, from new weights or those of `start`, and return the experiment.
 
         Its evaluation network has the weights of the best epoch on validation, without validation those of the last.
         """
-        x = self._built(rows, labels, seed, fresh=start is None)
+        x = self._built(labels, seed, fresh=start is None)
         if start is not None:
             x.model.load_state_dict(start)
         best: State | None = None
@@ -97,27 +99,27 @@ class Workbench:
             x.inputs = x.images  # which it is asked about from now on, also where a head was trained on embeddings
         return x
 
-    def restored(self, rows: Rows, labels: Rows, seed: int, state: State) -> Experiment:
+    def restored(self, labels: Labels, seed: int, state: State) -> Experiment:
         """Return the experiment that `train` returned, with the weights that were kept of it."""
-        x = self._built(rows, labels, seed, fresh=False)
+        x = self._built(labels, seed, fresh=False)
         x.model.load_state_dict(state["model"])
         if "evaluation" in state:
             x.regularizers.evaluation_model(x.model).load_state_dict(state["evaluation"])
         set_mode(x, training=False)
         return x
 
-    def _built(self, rows: Rows, labels: Rows, seed: int, *, fresh: bool) -> Experiment:
+    def _built(self, labels: Labels, seed: int, *, fresh: bool) -> Experiment:
         settings = msgspec.structs.replace(self.recipe.training, seed=seed)
         if (steps := self.active.steps) is not None:
             # As many steps an epoch as there are labels would be one to begin with, and each ends with an evaluation.
-            batch = min(settings.batch_size, len(rows))
+            batch = min(settings.batch_size, len(labels.rows))
             settings = msgspec.structs.replace(settings, batch_size=batch, draws=batch * -(-steps // EPOCHS))
         x = build(
             msgspec.structs.replace(self.recipe, training=settings),
             device=str(self.x.device),
             world=self.x.world,
-            dataset=_with_train(self.x.dataset, rows, labels, self.recipe),
-            embedded=None if self.embedded is None else _with_train(self.embedded, rows, labels, self.recipe),
+            dataset=_with_train(self.x.dataset, labels, self.recipe),
+            embedded=None if self.embedded is None else _with_train(self.embedded, labels, self.recipe),
             fresh=fresh,
             catalog=self.catalog,
         )
@@ -178,6 +180,9 @@ def before_embedding(recipe: Recipe, dataset: Dataset, device: str, catalog: Cat
     active = recipe.active
     assert active is not None
     recipe = msgspec.structs.replace(recipe, training=training(recipe.training, active), freeze=_unchosen(recipe))
+    if active.unknown is not None or active.unknown_classes:
+        nothing = dataset.splits["train"].part(np.arange(0))  # so far; without the split nothing could be unknown
+        dataset = replace(dataset, splits={**dataset.splits, OUTLIERS: nothing})
     return Workbench(build(recipe, device=device, dataset=dataset, catalog=catalog), None, catalog)
 
 
@@ -199,13 +204,14 @@ def _unchosen(recipe: Recipe) -> Any:
     return None if recipe.freeze is None else msgspec.structs.replace(recipe.freeze, choose=False)
 
 
-def _with_train(data: Dataset, rows: Rows, labels: Rows, recipe: Recipe) -> Dataset:
-    train = replace(data.splits["train"].part(rows), labels=labels)
+def _with_train(data: Dataset, labels: Labels, recipe: Recipe) -> Dataset:
+    whole = data.splits["train"]
+    train = replace(whole.part(labels.rows), labels=labels.classes)
     streamed = isinstance(train.images, FileImages) and not train.in_memory
     size = len(train) * data.channels * data.size[0] * data.size[1]
     if streamed and data.crop(recipe.augmentation) is None and size <= recipe.data.memory_limit * 2**20:
         train.pixels(data.size, recipe.data.workers)  # of a pool that memory does not hold, what is labelled may fit
-    return replace(data, splits={**data.splits, "train": train})
+    return replace(data, splits={**data.splits, "train": train, OUTLIERS: whole.part(labels.unknown)})
 
 
 def _in_order(split: str, part: Split, answers: list[NDArray[np.float32]]) -> Predictions:

@@ -14,6 +14,7 @@ from zoo.modules import Dropout, DropPath
 from zoo.training.checkpoint import dumps, loads
 from zoo.training.losses import per_sample
 from zoo.training.randomness import Draws, stream
+from zoo.training.regularizers import with_outliers
 
 CLASSES = 4
 _DROP_PATH = "drop_path_rate"  # the one build argument that the network below takes
@@ -50,6 +51,16 @@ class _Net(nn.Module):
         return cast(Tensor, self.head(self.head_dropout(self.recurrent_dropout(states)[:, -1])))
 
 
+class _Outliers:
+    """Five images of no class."""
+
+    def __len__(self) -> int:
+        return 5
+
+    def drawn(self, count: int, draws: Draws) -> Tensor:
+        return draws.uniform("outliers", count * 64)[0].view(count, 1, 8, 8)
+
+
 class _Bench:
     """A network with one regularizer bound to it, and a batch of eight images."""
 
@@ -75,6 +86,7 @@ class _Bench:
                 total_steps=50,
                 loss="cross-entropy",
                 weight_decay="coupled",
+                outliers=_Outliers(),
             )
         )
         self.changed = self.regularizer.apply_to_model(self.model)
@@ -84,6 +96,8 @@ class _Bench:
         self.model.train()
         with stream(0, "forward", 0):
             images, targets = self.regularizer.on_batch(self.images, self.labels, self.draws)
+            if (outliers := self.regularizer.outliers(len(self.images), self.draws)) is not None:
+                images, targets = with_outliers(images, targets, outliers, CLASSES)
             logits = self.model(images)
         own = self.regularizer.loss(logits, targets)
         penalty = self.regularizer.penalty(self.model)

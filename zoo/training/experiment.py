@@ -24,6 +24,7 @@ from zoo.training.features import Embedder, Head, Inputs, Views, embedded_inputs
 from zoo.training.freezing import Frozen
 from zoo.training.model import autocast, build_model, fill, size_note, with_head, wrapped
 from zoo.training.optimizer import build_optimizer, restore_optimizer
+from zoo.training.outliers import outliers
 from zoo.training.reading import loader, prepare_data
 from zoo.training.regularizers import Regularizers
 
@@ -207,6 +208,7 @@ def build(
     distillation = teach(recipe, dataset, images.preprocess, place, catalog)
     notes += [] if distillation is None else [distillation.note]
     regularizers = Regularizers(recipe.regularizers, _context(recipe, model, images))
+    notes += regularizers.notes
     return Experiment(
         recipe=recipe,
         device=place,
@@ -271,4 +273,5 @@ def _context(recipe: Recipe, model: nn.Module, images: Inputs) -> Context:
         total_steps=total_steps(recipe, images.train.batches_per_epoch),
         loss=recipe.loss,
         weight_decay=spec.decay_form(recipe.optimizer.params),
+        outliers=outliers(images.dataset, images.preprocess, recipe.data.workers),
     )

@@ -121,10 +121,11 @@ class Embedder:
         return embedded_inputs(train, self._dataset(held) if held else None, self.recipe, self.device, self.world)
 
     def whole(self) -> Generator[Evaluating, None, Dataset]:
-        """Yield progress and return the data with embeddings of each image as it is in place of images, in all splits."""
+        """Yield progress and return the data with embeddings of each image as it is in place of images, in all splits with images."""
         found = []
-        for split in self.images.dataset.splits:
-            found.append((yield from self._plain(split)))
+        for split, part in self.images.dataset.splits.items():
+            if len(part):
+                found.append((yield from self._plain(split)))
         return self._dataset(found)
 
     def _contents(self, split: str) -> Generator[Evaluating, None, list[str]]:

@@ -88,14 +88,14 @@ def optimize(x: Experiment, progress: Progress, batch: Batch) -> None:
         x.optimizer.zero_grad(set_to_none=True)
         total = torch.zeros((), device=x.device)
         for micro, (images, labels, samples) in enumerate(micros):
-            own = Draws(seed, epoch, samples)
+            drawn = Draws(seed, epoch, samples)
             last = micro == len(micros) - 1
             with (
                 _explained(x, step),
                 _synchronized(x.network, last),
                 stream(seed, "forward", step, micro, rank, device=x.device),
             ):
-                pixels, targets = x.regularizers.on_batch(x.preprocess.train(images, own), labels, own)
+                pixels, targets = x.regularizers.on_batch(x.preprocess.train(images, drawn), labels, drawn)
                 with x.autocast():
                     logits = x.network(pixels)
                 losses = x.losses(logits, targets, pixels)
@@ -105,7 +105,9 @@ def optimize(x: Experiment, progress: Progress, batch: Batch) -> None:
                 (loss if penalty is None else loss + penalty).backward()
             total += loss.detach()
             if passes == 1:
-                progress.add(losses.detach(), logits.argmax(1) == (targets if targets.ndim == 1 else targets.argmax(1)))
+                hits = logits.argmax(1) == (targets if targets.ndim == 1 else targets.argmax(1))
+                own = slice(len(images))  # outliers, which stand behind them, have no class
+                progress.add(losses.detach()[own], hits[own])
         # Every process decides alike whether to stop; gradients are shared already.
         _clip_and_check(x, x.world.mean(total), step)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from zoo.bases import Context, ParameterGroup, Regularizer
 from zoo.components import Component, RegularizerSpec, import_object
@@ -25,6 +26,7 @@ class Regularizers:
     def __init__(self, components: Sequence[Component[Any]], context: Context) -> None:
         self.context = context
         self.changes: list[tuple[str, str]] = []
+        self.notes: list[str] = []
         self._named: list[tuple[str, Regularizer]] = []
         for component in components:
             self._named.append((component.name, self._bind(component)))
@@ -36,6 +38,8 @@ class Regularizers:
                 f"{component!r} must build a zoo.Regularizer, got {type(regularizer).__name__} instead"
             )
         regularizer.bind(self.context)
+        if note := regularizer.note():
+            self.notes.append(f"{component.name}: {note}")
         changed = regularizer.apply_to_model(self.context.model)
         if changed == 0:
             assert isinstance(component.spec, RegularizerSpec)
@@ -53,8 +57,11 @@ class Regularizers:
 
     @property
     def change_batches(self) -> bool:
-        """Whether a regularizer looks at images or targets of a batch."""
-        return any(type(regularizer).on_batch is not Regularizer.on_batch for _, regularizer in self._named)
+        """Whether a regularizer looks at images or targets of a batch, or adds to them."""
+        return any(
+            type(r).on_batch is not Regularizer.on_batch or type(r).outliers is not Regularizer.outliers
+            for _, r in self._named
+        )
 
     def parameter_groups(self, scaled: frozenset[str] = frozenset(), scale: float = 1.0) -> list[ParameterGroup]:
         """Return the optimizer's groups: all trainable parameters, as each regularizer splits or changes them.
@@ -84,9 +91,13 @@ class Regularizers:
         return found[0][1] if found else None
 
     def on_batch(self, images: Tensor, targets: Tensor, draws: Draws) -> tuple[Tensor, Tensor]:
-        """Return images and targets after each regularizer."""
+        """Return images and targets after each regularizer, those of outliers last."""
+        size = len(images)
         for _, regularizer in self._named:
             images, targets = regularizer.on_batch(images, targets, draws)
+        for _, regularizer in self._named:
+            if (outliers := regularizer.outliers(size, draws)) is not None:
+                images, targets = with_outliers(images, targets, outliers, self.context.num_classes)
         return images, targets
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
@@ -127,6 +138,14 @@ class Regularizers:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         for name, regularizer in self._named:
             regularizer.load_state_dict(state[name])
+
+
+def with_outliers(images: Tensor, targets: Tensor, outliers: Tensor, classes: int) -> tuple[Tensor, Tensor]:
+    """Return images `(B + n, C, H, W)` and float targets `(B + n, C)`, those of the n outliers being zeros."""
+    if targets.ndim == 1:
+        targets = functional.one_hot(targets, classes).float()
+    nothing = targets.new_zeros(len(outliers), classes)
+    return torch.cat([images, outliers.to(images.dtype)]), torch.cat([targets, nothing])
 
 
 def build_arguments(architecture: Component[Any], regularizers: Sequence[Component[Any]]) -> dict[str, Any]:
