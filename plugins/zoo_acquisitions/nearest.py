@@ -10,6 +10,7 @@ from torch import Tensor
 from zoo_acquisitions.distances import BLOCK, Points, squared
 
 _FEW, _MANY = 64, 256  # candidates brought up to date at first; centres that a row is compared with at a time
+_SWEEP = 128  # centres after which all rows are brought up to date, which costs little at so many at a time
 
 
 class Nearest:
@@ -17,9 +18,8 @@ class Nearest:
 
     A distance can only shrink when a centre is added, so what a point had from the first centres bounds what it has from all.
     The best point is one whose distance is up to date and above all bounds: only points with bounds above it are compared with
-    the centres they have not met, and with many at a time. The choices are those of updating all n after each centre
-    (Gonzalez, 1985; lazy evaluation: Minoux, 1978), which takes O(n b D); this takes as much at worst, where all points stay
-    equally far from all centres. Memory is O(n).
+    the centres they have not met, and with many at a time; now and then all points are, so that bounds stay close. The choices are
+    those of updating all n after each centre (Gonzalez, 1985; lazy evaluation: Minoux, 1978). O(n b D) time and O(n) memory.
     """
 
     def __init__(self, points: Points, count: int, centres: Sequence[int]) -> None:
@@ -47,6 +47,8 @@ class Nearest:
             chosen.append(best)
             self._centres.append(best)
             self._open[best] = False
+            if len(self._centres) % _SWEEP == 0:
+                self._meet(self._open.nonzero()[:, 0])
         rest = ties.where(self._open, torch.inf).argsort()[: k - len(chosen)]
         return [*chosen, *rest.tolist()]
 
