@@ -10,7 +10,7 @@ from torch import Tensor
 from zoo_acquisitions.distances import BLOCK, Points, squared
 
 _FEW, _MANY = 64, 256  # candidates brought up to date at first; centres that a row is compared with at a time
-_SWEEP = 128  # centres after which all rows are brought up to date, which costs little at so many at a time
+_SWEEP, _CHEAPER = 128, 8  # centres that a sweep is worth while for; how much less a distance costs in one (see `distances`)
 
 
 class Nearest:
@@ -18,8 +18,8 @@ class Nearest:
 
     A distance can only shrink when a centre is added, so what a point had from the first centres bounds what it has from all.
     The best point is one whose distance is up to date and above all bounds: only points with bounds above it are compared with
-    the centres they have not met, and with many at a time; now and then all points are, so that bounds stay close. The choices are
-    those of updating all n after each centre (Gonzalez, 1985; lazy evaluation: Minoux, 1978). O(n b D) time and O(n) memory.
+    the centres they have not met, and with many at a time. Once these comparisons have cost as much as one of all points would, all
+    are compared, so that bounds stay close. The choices are those of updating all n after each centre (Gonzalez, 1985; lazy evaluation: Minoux, 1978). O(n b D) time and O(n) memory.
     """
 
     def __init__(self, points: Points, count: int, centres: Sequence[int]) -> None:
@@ -27,10 +27,12 @@ class Nearest:
         device = points.norms.device
         self._points, self._centres = points, list(centres)
         self._bounds = points.norms.new_full((count,), torch.inf)
+        self._swept = self._spent = 0
         self._met = torch.zeros(count, dtype=torch.int64, device=device)
         self._open = torch.ones(count, dtype=torch.bool, device=device)
         self._open[[centre for centre in centres if centre < count]] = False
         self._meet(torch.arange(count, device=device))
+        self._swept, self._spent = len(self._centres), 0  # since the last sweep: distances of single points
 
     def choose(self, k: int, ties: Tensor, noise: Callable[[int], Tensor] | None = None) -> list[int]:
         """Return k points, each a centre from then on: again and again the farthest one.
@@ -47,8 +49,7 @@ class Nearest:
             chosen.append(best)
             self._centres.append(best)
             self._open[best] = False
-            if len(self._centres) % _SWEEP == 0:
-                self._meet(self._open.nonzero()[:, 0])
+            self._sweep()
         rest = ties.where(self._open, torch.inf).argsort()[: k - len(chosen)]
         return [*chosen, *rest.tolist()]
 
@@ -66,6 +67,13 @@ class Nearest:
             self._meet(top.indices[self._behind(top.indices)])
             size *= 2
 
+    def _sweep(self) -> None:
+        """Compare all points with the centres they have not met, where few were and too much was spent on single ones."""
+        missed = len(self._centres) - self._swept
+        if missed >= _SWEEP and self._spent * _CHEAPER >= len(self._met) * missed:
+            self._meet(self._open.nonzero()[:, 0])
+            self._swept, self._spent = len(self._centres), 0
+
     def _behind(self, rows: Tensor) -> Tensor:
         return self._met[rows] < len(self._centres)
 
@@ -77,6 +85,7 @@ class Nearest:
             start = int(self._met[together].min())
             stop = min(start + _MANY, len(self._centres))
             centres = torch.tensor(self._centres[start:stop], device=rows.device)
+            self._spent += len(together) * len(centres)
             for part in together.split(BLOCK):
                 distances = squared(self._points, part, centres).amin(dim=1)
                 self._bounds[part] = torch.minimum(self._bounds[part], distances)

@@ -61,9 +61,9 @@ def test_scores_that_are_not_numbers_are_counted_and_refused() -> None:
 
 
 def test_a_score_per_sample_is_asked_for() -> None:
-    with pytest.raises(ComponentError, match=r"Scores must give one score per sample, got \(3,\) instead"):
+    with pytest.raises(ComponentError, match=r"Scores must give one score per sample, got \(3,\) for 4 instead"):
         select(Scores(lambda block: block.logits[:-1, 0]), pool([1.0, 2.0, 3.0, 4.0]), 1)
-    with pytest.raises(ComponentError, match=r"got \(4, 1\) instead"):
+    with pytest.raises(ComponentError, match=r"got \(4, 1\) for 4 instead"):
         select(Scores(lambda block: block.logits), pool([1.0, 2.0, 3.0, 4.0]), 1)
 
 

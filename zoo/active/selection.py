@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from zoo.bases import BatchStrategy, Pool, ScoreStrategy
 from zoo.errors import ComponentError
@@ -29,9 +30,7 @@ def rank(
         raise ComponentError(f"cannot ask for {k} of {len(pool)} samples", possible=f"1 … {len(pool)}")
     if isinstance(strategy, BatchStrategy):
         return _checked(strategy.select(pool, k), len(pool), k, strategy), None
-    scores = torch.cat([torch.as_tensor(strategy.score(part, pool)).double().cpu() for part in pool.blocks(block)])
-    if scores.shape != (len(pool),):
-        raise ComponentError(f"{_name(strategy)} must give one score per sample, got {tuple(scores.shape)} instead")
+    scores = _scores(strategy, pool, block)
     if bool(scores.isnan().any()):
         raise ComponentError(
             f"{_name(strategy)} gave scores that are not numbers for {int(scores.isnan().sum())} samples"
@@ -40,6 +39,20 @@ def rank(
     by_tie = torch.argsort(ties, stable=True)
     ranked = by_tie[torch.argsort(scores[by_tie], descending=True, stable=True)]
     return ranked[:k].tolist(), scores[ranked[:k]].tolist()
+
+
+def _scores(strategy: ScoreStrategy, pool: Pool, block: int) -> Tensor:
+    # In one tensor from the start: small ones kept between large blocks would stand in the way of memory that is used again.
+    scores, start = torch.empty(len(pool), dtype=torch.float64), 0
+    for part in pool.blocks(block):
+        found = torch.as_tensor(strategy.score(part, pool))
+        if found.shape != (len(part.ids),):
+            raise ComponentError(
+                f"{_name(strategy)} must give one score per sample, got {tuple(found.shape)} for {len(part.ids)} instead"
+            )
+        scores[start : start + len(found)] = found
+        start += len(found)
+    return scores
 
 
 def _checked(positions: Sequence[int], size: int, k: int, strategy: BatchStrategy) -> list[int]:
