@@ -10,7 +10,10 @@ from torch import Tensor
 from zoo_acquisitions.distances import BLOCK, Points, squared
 
 _FEW, _MANY = 64, 256  # candidates brought up to date at first; centres that a row is compared with at a time
-_SWEEP, _CHEAPER = 128, 8  # centres that a sweep is worth while for; how much less a distance costs in one (see `distances`)
+_SWEEP, _CHEAPER = (
+    128,
+    8,
+)  # centres that a sweep is worth while for; how much less a distance costs in one (see `distances`)
 
 
 class Nearest:
