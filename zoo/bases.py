@@ -118,15 +118,18 @@ class Labeled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldOut:
-    """What a model says of labelled samples that it was not trained on, one of several folds.
+    """What a model says of answered samples that it was not trained on, one of several folds.
 
-    `logits` are float32 `(m, C)`, `embeddings` float16 `(m, D)`, and `others` float16 `(l, D)` the embeddings that the same model
-    has of the labelled samples it was trained on; empty where the architecture has no embeddings.
+    Of those with a label `logits` are float32 `(m, C)`, `embeddings` float16 `(m, D)`, and `others` float16 `(l, D)` the embeddings
+    that the same model has of the labelled samples it was trained on; `unknown_logits` `(u, C)` and `unknown_embeddings` `(u, D)`
+    are of those that were answered to be of no known class. Embeddings are empty where the architecture has none.
     """
 
     logits: Tensor
     embeddings: Tensor
     others: Tensor
+    unknown_logits: Tensor
+    unknown_embeddings: Tensor
 
 
 class Block(Protocol):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from zoo.active.gate import energy, knn, threshold
+from zoo.active.gate import boundary, energy, knn, threshold
 from zoo.active.selection import select
 from zoo.bases import Gate, Pool
 from zoo_acquisitions.specs.filters import needs_of
@@ -21,7 +21,8 @@ class OutlierGate(Gate):
     The score is the free energy of the logits (Liu, Wang, Owens and Li, "Energy-based out-of-distribution detection", NeurIPS
     2020), or the distance to the k-th nearest labelled sample (Sun, Ming, Zhu and Li, "Out-of-distribution detection with deep
     nearest neighbors", ICML 2022). The threshold is a quantile of the scores that labelled samples have for models that were not
-    trained on them: what share of the pool is unknown plays no part. Cost beside the strategy's: O(n C), or O(n m D) for m labelled
+    trained on them, or, where it is lower, the limit by which such models tell the most of all answered samples rightly, known and
+    unknown: what share of the pool is unknown plays no part. Cost beside the strategy's: O(n C), or O(n m D) for m labelled
     samples, and a training for each fold.
     """
 
@@ -33,11 +34,18 @@ class OutlierGate(Gate):
         """Return the outlier score `(n,)` of each sample, and the highest that is accepted."""
         if self._by == "energy":
             scores = energy(pool.logits)
-            held = [energy(fold.logits) for fold in pool.held_out]
+            known = [energy(fold.logits) for fold in pool.held_out]
+            unknown = [energy(fold.unknown_logits) for fold in pool.held_out if len(fold.unknown_logits)]
         else:
             scores = _distances(pool.embeddings, pool.labeled.embeddings)
-            held = [_distances(fold.embeddings, fold.others) for fold in pool.held_out]
-        return scores, threshold(torch.cat(held), self._accept).value
+            known = [_distances(fold.embeddings, fold.others) for fold in pool.held_out]
+            unknown = [
+                _distances(fold.unknown_embeddings, fold.others)
+                for fold in pool.held_out
+                if len(fold.unknown_embeddings)
+            ]
+        limit = threshold(torch.cat(known), self._accept).value
+        return scores, min(limit, boundary(torch.cat(known), torch.cat(unknown))) if unknown else limit
 
     def select(self, pool: Pool, k: int) -> Sequence[int]:
         """Return positions in the strategy's order, then those that are not accepted."""

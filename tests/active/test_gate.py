@@ -10,7 +10,7 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from zoo.active import gate
-from zoo.active.gate import auroc, energy, folds, fpr_at_tpr, knn, threshold
+from zoo.active.gate import auroc, boundary, energy, folds, fpr_at_tpr, knn, threshold
 from zoo.errors import ComponentError
 
 
@@ -106,6 +106,24 @@ def test_no_scores_no_numbers_and_no_quantiles_are_refused() -> None:
     for quantile in (0.0, 1.5, math.nan):
         with pytest.raises(ComponentError, match="quantile must be above 0 and up to 1, got"):
             threshold(torch.ones(3), quantile)
+
+
+def test_the_boundary_tells_the_most_rightly_and_is_the_lowest_of_several() -> None:
+    """Up to 2 three known ones and one unknown are let in, up to 3 two unknown ones more."""
+    known, unknown = torch.tensor([3.0, 0.0, 1.0, 2.0]), torch.tensor([1.5, 2.5, 2.7, 9.0])
+    assert boundary(known, unknown) == 1.0  # two known ones; up to 2 three, and an unknown one
+    assert boundary(known, unknown[1:]) == 2.0
+    assert boundary(known, unknown[3:]) == boundary(known, unknown[:0]) == 3.0
+    assert boundary(known, torch.full((9,), -1.0)) == 3.0 and boundary(known, torch.full((9,), 0.0)) == 3.0
+    with pytest.raises(ComponentError, match="at least one known sample"):
+        boundary(known[:0], unknown)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_other_boundary_makes_fewer_errors(seed: int) -> None:
+    known, unknown = drawn(30, seed=seed), drawn(20, seed=seed + 50) + 1
+    errors = {float(t): int((known > t).sum() + (unknown <= t).sum()) for t in torch.cat([known, unknown])}
+    assert errors[boundary(known, unknown)] == min(errors.values())
 
 
 def test_folds_are_even_over_all_samples_and_within_classes() -> None:

@@ -215,8 +215,9 @@ def _shared(scorer: Scorer) -> dict[str, Callable[[], Any]]:
 
     asked, labels = torch.arange(180, 200), torch.arange(20) % 10
     held = HeldOut(
-        logits=field(asked, "logits"), embeddings=field(asked[:9], "embeddings"), others=field(asked[9:], "embeddings")
-    )
+        logits=field(asked, "logits"), embeddings=field(asked[:9], "embeddings"), others=field(asked[9:], "embeddings"),
+        unknown_logits=field(asked[:4], "logits"), unknown_embeddings=field(asked[:4], "embeddings"),
+    )  # fmt: skip
     own = Labeled(embeddings=field(asked, "embeddings"), labels=labels, class_counts=torch.bincount(labels))
     target = field(torch.arange(30), "mc_log_probabilities")
     return {"labeled": lambda: own, "held_out": lambda: [held], "target": lambda: target}

@@ -9,7 +9,7 @@ import torch
 from fixtures.pools import CATALOG, component, needs, noise
 from torch import Tensor
 
-from zoo.active.gate import energy, knn, threshold
+from zoo.active.gate import boundary, energy, knn, threshold
 from zoo.active.selection import select
 from zoo.bases import Gate, HeldOut, Labeled
 from zoo.errors import ComponentError, RecipeError
@@ -23,17 +23,27 @@ VECTORS = noise(40, 4, seed=1).half()
 LABELED = Labeled(embeddings=noise(12, 4, seed=2).half(), labels=torch.arange(12) % 3, class_counts=torch.full((3,), 4))
 
 
-def held(logits: Tensor) -> list[HeldOut]:
-    """Return what models say of labelled samples in two folds."""
+NOTHING = torch.empty(0, 0)
+
+
+def held(logits: Tensor, unknown: Tensor = NOTHING) -> list[HeldOut]:
+    """Return what models say of labelled samples in two folds, and of unknown ones, whose embeddings are like their logits."""
     vectors = LABELED.embeddings
     halves = ((vectors[:6], vectors[6:]), (vectors[6:], vectors[:6]))
     return [
-        HeldOut(logits=part, embeddings=own, others=others)
-        for part, (own, others) in zip(logits.chunk(2), halves, strict=True)
+        HeldOut(
+            logits=part,
+            embeddings=own,
+            others=others,
+            unknown_logits=few,
+            unknown_embeddings=few.repeat(1, 2)[:, :4].half(),
+        )
+        for part, (own, others), few in zip(logits.chunk(2), halves, torch.tensor_split(unknown, 2), strict=True)
     ]
 
 
-HELD = held(noise(12, 3, seed=3).float() * 2)
+HELD_LOGITS = noise(12, 3, seed=3).float() * 2
+HELD = held(HELD_LOGITS)
 
 
 def pool(*settings: str, order: Tensor | None = None, folds: list[HeldOut] = HELD) -> MemoryPool:
@@ -80,7 +90,12 @@ def test_fewer_labelled_samples_than_neighbours_all_count() -> None:
     few = Labeled(
         embeddings=LABELED.embeddings[:3], labels=torch.arange(3), class_counts=torch.ones(3, dtype=torch.int64)
     )
-    folds = [HeldOut(logits=HELD[0].logits[:1], embeddings=few.embeddings[:1], others=few.embeddings[1:])]
+    folds = [
+        HeldOut(
+            logits=HELD[0].logits[:1], embeddings=few.embeddings[:1], others=few.embeddings[1:],
+            unknown_logits=NOTHING, unknown_embeddings=NOTHING,
+        )
+    ]  # fmt: skip
     samples = MemoryPool(
         IDS,
         {"embeddings": VECTORS},
@@ -88,6 +103,22 @@ def test_fewer_labelled_samples_than_neighbours_all_count() -> None:
         shared={"labeled": few, "held_out": folds},
     )
     assert torch.equal(gate("by=nearest", "strategy=random").judge(samples)[0], knn(VECTORS, few.embeddings, 3))
+
+
+@pytest.mark.parametrize("by", ["energy", "nearest"])
+def test_answers_that_samples_are_unknown_lower_the_limit_and_never_raise_it(by: str) -> None:
+    told, built = held(HELD_LOGITS, noise(7, 3, seed=4).float() * 0.5), gate(f"by={by}", "accept=0.9")
+    limits = [built.judge(pool(f"by={by}", folds=folds))[1] for folds in (HELD, told)]
+    if by == "energy":
+        known, unknown = (
+            torch.cat([energy(getattr(fold, name)) for fold in told]) for name in ("logits", "unknown_logits")
+        )
+    else:
+        known, unknown = (
+            torch.cat([knn(getattr(fold, name), fold.others, 5) for fold in told])
+            for name in ("embeddings", "unknown_embeddings")
+        )
+    assert limits == [threshold(known, 0.9).value, min(limits[0], boundary(known, unknown))]
 
 
 @pytest.mark.parametrize("by", ["energy", "nearest"])

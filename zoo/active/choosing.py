@@ -144,29 +144,35 @@ def _target(now: Situation, scorer: Scorer) -> torch.Tensor:
 
 
 def _field(scorer: Scorer, rows: Rows, name: str) -> torch.Tensor:
+    if not len(rows):
+        return torch.empty(0, 0)
     units = torch.from_numpy(rows).split(UNIT)
     return torch.cat([fields[name] for fields in scorer(units, frozenset({name}))])
 
 
 def _held_out(now: Situation) -> Generator[Event, None, list[HeldOut]]:
-    """Train on all folds of the labelled samples but one, for each in turn, and return what is said of that one."""
+    """Train on all folds of the answered samples but one, for each in turn, and return what is said of that one."""
     rows, classes = now.labels.rows, now.labels.classes
     names = [now.material.ids[row] for row in rows.tolist()]
     count = min(now.bench.active.folds, len(rows))
     of = folds(torch.from_numpy(classes), count, now.seed, names).numpy()
+    unknown = now.material.in_order(now.labels.unknown)
+    of_unknown = np.arange(len(unknown)) % count
     found = []
     for fold in range(count):
         held, rest = rows[of == fold], rows[of != fold]
-        part = Labels(rest, classes[of != fold], now.labels.unknown)
+        strangers = unknown[of_unknown == fold]
+        part = Labels(rest, classes[of != fold], unknown[of_unknown != fold])
         x = yield from now.bench.train(part, round_seed(now.seed, now.round))
         scorer = now.scorer(now.bench, x)
         embeds = hasattr(x.model, "classifier")
-        empty = torch.empty(0, 0, dtype=torch.float16)
         found.append(
             HeldOut(
                 logits=_field(scorer, held, "logits"),
-                embeddings=_field(scorer, held, "embeddings") if embeds else empty,
-                others=_field(scorer, rest, "embeddings") if embeds else empty,
+                embeddings=_field(scorer, held if embeds else held[:0], "embeddings"),
+                others=_field(scorer, rest if embeds else rest[:0], "embeddings"),
+                unknown_logits=_field(scorer, strangers, "logits"),
+                unknown_embeddings=_field(scorer, strangers if embeds else strangers[:0], "embeddings"),
             )
         )
     return found

@@ -100,6 +100,18 @@ def threshold(held_out: Tensor, quantile: float = 0.95) -> Threshold:
     )
 
 
+def boundary(known: Tensor, unknown: Tensor) -> float:
+    """Return the score up to which the most samples `(n,)` and `(u,)` are told rightly; of several the lowest, one of the known's.
+
+    The rule of least errors on what was answered, by models that were not trained on it. Raises ComponentError for no known ones.
+    """
+    limits, rest = _scores(known).sort().values, _scores(unknown).sort().values
+    if not len(limits):
+        raise ComponentError("a boundary needs the score of at least one known sample", hint="label more samples first")
+    rightly = torch.searchsorted(limits, limits, right=True) - torch.searchsorted(rest, limits, right=True)
+    return float(limits[rightly.argmax()])
+
+
 def folds(labels: Tensor, count: int, seed: int, ids: Sequence[str]) -> Tensor:
     """Return int64 `(n,)`, the fold from 0 to count - 1 of each labelled sample, as a function of (seed, ids, labels) in any order.
 

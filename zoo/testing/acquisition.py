@@ -51,6 +51,8 @@ def _held_out(fold: str) -> HeldOut:
     return HeldOut(
         logits=_noise(f"held out {fold}", rows, CLASSES),
         embeddings=_noise(f"held out {fold} embeddings", rows, WIDTH).half(),
+        unknown_logits=_noise(f"unknown {fold}", 3, CLASSES),
+        unknown_embeddings=_noise(f"unknown {fold} embeddings", 3, WIDTH).half(),
         others=_noise(f"others of {fold}", rows, WIDTH).half(),
     )
 
