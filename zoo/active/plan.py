@@ -236,7 +236,7 @@ def _work(active: Active, pool: int, simulations: int) -> str:
         else f", and the pool is used up after {rounds} of {active.rounds} rounds"
     )
     return (
-        f"{active.init} initial labels and {rounds} rounds make {answers:,} answers{used}; {simulations} simulations of"
+        f"{active.init} initial labels and {rounds} round{'s' * (rounds != 1)} make {answers:,} answers{used}; {simulations} simulations of"
         f" {rounds + 1} trainings, each {steps}"
     )
 

@@ -33,9 +33,9 @@ def plan_table(plan: Plan) -> RenderableType:
     table.add_row("seeds", f"{plan.question.seeds}, the same initial labels for all strategies of a seed")
     table.add_row("pool", f"{plan.pool:,} samples; test has {plan.items:,}")
     pairs = "; ".join(f"{a} against {b}" for a, b in plan.primary)
+    signs = f"{plan.question.seeds} seed{'s' * (plan.question.seeds != 1)}"
     table.add_row(
-        "declared",
-        f"{pairs}; the least p that signs of {plan.question.seeds} seeds can give is {plan.smallest[0]:.2g} after Holm",
+        "declared", f"{pairs}; the least p that signs of {signs} can give is {plan.smallest[0]:.2g} after Holm"
     )
     table.add_row("work", plan.work)
     table.add_row("counting", plan.counting)
