@@ -16,6 +16,11 @@ from zoo.evaluation.cost import count_macs
 from zoo.recipe import Recipe
 from zoo.registry import Registry
 
+# A quarter of all their time, beside others of the same families.
+LARGE = (
+    "resnet34-lamb", "resnet101-momentum", "vgg16-adamw", "vgg16-bn-sgd", "convnext-tiny-adamw", "mambaout-femto-adamw",
+    "efficientnet-b0-adamw", "resnet50-transfer",
+)  # fmt: skip
 NAMES = [name for name in Registry.load(zoo.catalog).names() if "/" not in name]
 
 
@@ -28,7 +33,7 @@ def random_weights(recipe: Recipe, path: Path) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in LARGE else n for n in NAMES])
 def test_a_run_of_every_recipe_would_start(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = zoo.resolve(name)
     settings = mnist.settings(recipe, tmp_path)

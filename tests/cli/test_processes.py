@@ -87,6 +87,7 @@ def test_one_sigint_stops_both_with_one_checkpoint_and_they_go_on_bit_by_bit(tog
     assert state(run) == state(together)
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_all_with_its_own_status(tmp_path: Path) -> None:
     status, out, err = end(start(*SMALL, "optimizer.lr=1e30", "--run", "diverged", "--devices", "2", "--json"))
     assert (status, out) == (76, "")
@@ -95,6 +96,7 @@ def test_a_loss_that_is_not_finite_ends_all_with_its_own_status(tmp_path: Path) 
     assert Run(Path("diverged")).status == "failed"
 
 
+@pytest.mark.slow
 def test_one_process_goes_on_with_a_run_of_two_and_says_that_it_is_not_exact(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -138,6 +140,7 @@ def test_more_processes_than_cuda_devices_are_refused_with_their_number() -> Non
         require_devices("cuda", count + 1)
 
 
+@pytest.mark.slow
 def test_more_processes_than_cores_are_told_in_one_note() -> None:
     if not hasattr(os, "sched_setaffinity"):
         pytest.skip("this system does not bind processes to cores")

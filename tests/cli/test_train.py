@@ -118,6 +118,7 @@ def test_sigint_before_training_says_that_nothing_was_written_and_how_to_begin_a
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_sigint_while_the_run_is_made_leaves_one_that_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
     status, err = interrupted("made", "training.epochs=2000", after=lambda run, pid: run.exists())
     assert status == 130

@@ -48,6 +48,7 @@ def test_every_recipe_is_tuned_by_the_same_number_of_trials_and_every_trial_is_t
     assert '<section id="tuning">' in page and page.count("Expected best figure on validation against trials") == 2
 
 
+@pytest.mark.slow
 def test_what_was_drafted_and_tried_before_a_stop_is_neither_measured_nor_tried_again(tmp_path: Path) -> None:
     asked = msgspec.structs.replace(ASKED, seconds=0.2, settings=("training.threads=1", "training.early_stopping=null"))
     folder = tmp_path / "stopped"

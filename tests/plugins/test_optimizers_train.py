@@ -83,7 +83,10 @@ def kept(run: zoo.Run) -> dict[str, object]:
     return {"last": index.last.sha256, "best": index.best.sha256, "history": run.history()}
 
 
-@pytest.mark.parametrize("name", ["sam", "muon", "schedule-free-adamw", "nadam", "lamb"])
+@pytest.mark.parametrize(
+    "name",
+    ["sam", "schedule-free-adamw", *(pytest.param(n, marks=pytest.mark.slow) for n in ("muon", "nadam", "lamb"))],
+)
 def test_a_run_that_is_interrupted_anywhere_goes_on_bit_by_bit(name: str, tmp_path: Path) -> None:
     recipe = zoo.resolve("conv-net-momentum", *settings(name), *SHORT)
     whole = kept(zoo.train(recipe, run=tmp_path / "whole", device="cpu"))
@@ -103,6 +106,7 @@ def test_the_best_weights_of_a_schedule_free_run_are_the_average(tmp_path: Path)
         assert torch.equal(state["model"][name], state["optimizer"]["state"][position]["average"]), name
 
 
+@pytest.mark.slow
 def test_sam_restores_the_weights_and_counts_its_batch_once() -> None:
     """With a radius of nought a run is that of its base, running statistics and metrics included."""
     short = ("data.train_size=40", "training.batch_size=20", "training.epochs=1", "training.threads=1")

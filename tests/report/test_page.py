@@ -99,6 +99,7 @@ def test_conducting_a_comparison_leaves_its_report_which_is_that_of_its_analysis
     assert html == report(analysis)
 
 
+@pytest.mark.slow
 def test_the_same_analysis_gives_the_same_bytes_in_another_process(
     analysis: Analysis, folder: Path, tmp_path: Path
 ) -> None:
@@ -178,6 +179,7 @@ def test_names_are_escaped_in_text_and_plots(analysis: Analysis) -> None:
     assert len(in_plots) > 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "variant",
     [of_one_condition, of_one_seed, without_declared, with_failed, of_four_a_family],

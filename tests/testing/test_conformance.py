@@ -10,7 +10,13 @@ from zoo.plugins import load_catalog
 from zoo.testing import parametrize_with_checks
 
 CATALOG = load_catalog()
-LARGE = ("resnet101", "vgg16", "vgg16-bn", "convnext-tiny")  # as many layers as others, and a minute of checks
+LARGE = (
+    "resnet34",
+    "resnet101",
+    "vgg16",
+    "vgg16-bn",
+    "convnext-tiny",
+)  # as many layers as others, and a minute of checks
 
 
 def apart(mark: pytest.MarkDecorator) -> pytest.MarkDecorator:

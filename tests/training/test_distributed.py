@@ -94,6 +94,7 @@ def test_two_processes_train_an_epoch_and_evaluate_each_sample_once(digits: Path
     assert together["summary"]["test"] == pytest.approx(alone["summary"]["test"], rel=5e-3)
 
 
+@pytest.mark.slow
 def test_a_signal_to_one_of_two_processes_stops_both_and_they_go_on(digits: Path, tmp_path: Path) -> None:
     """Batch norm has statistics of each process's own, also in averaged weights: the leader's count."""
     settings = (
@@ -108,6 +109,7 @@ def test_a_signal_to_one_of_two_processes_stops_both_and_they_go_on(digits: Path
     assert resumed["summary"]["test"] == whole["summary"]["test"]
 
 
+@pytest.mark.slow
 def test_two_processes_share_embeddings_a_choice_and_a_thaw(
     digits: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

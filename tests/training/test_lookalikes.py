@@ -18,7 +18,7 @@ def shapes(name: str, classes: int) -> dict[str, tuple[int, ...]]:
     return {key.removeprefix(prefix): tuple(tensor.shape) for key, tensor in model.state_dict().items()}
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet34"])
+@pytest.mark.parametrize("name", ["resnet18", pytest.param("resnet34", marks=pytest.mark.slow)])
 def test_a_file_is_of_the_architecture_with_these_tensors_whatever_its_classes(name: str) -> None:
     assert name in lookalikes(shapes(name, 7))
     assert {"resnet18", "resnet34"} & set(lookalikes(shapes(name, 7))) == {name}

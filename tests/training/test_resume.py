@@ -29,12 +29,14 @@ def test_sigkill_at_any_event_and_resume_give_the_same_bytes(killed: dict[str, o
     assert killed["differing"] == {}
 
 
+@pytest.mark.slow
 def test_a_choice_cached_embeddings_and_a_thaw_survive_sigkill_at_any_event(tmp_path: Path) -> None:
     outcome = kill(tmp_path, "frozen")
     assert {"Noted", "StepDone", "EpochDone"} <= {str(at).split()[1] for at in outcome["killed"]}  # type: ignore[attr-defined]
     assert outcome["differing"] == {}
 
 
+@pytest.mark.slow
 def test_a_fresh_process_resumes_to_the_same_bytes(killed: dict[str, object]) -> None:
     """The forked children above share one import of torch; this one shares nothing."""
     folder = killed["folder"] / "fresh"  # type: ignore[operator]

@@ -100,7 +100,7 @@ def test_the_callers_random_state_neither_matters_nor_changes(tiny: Tiny) -> Non
     assert state(first) == state(second)
 
 
-@pytest.mark.parametrize("change", ["rotation=10", "random_resized_crop={}"])
+@pytest.mark.parametrize("change", [pytest.param("rotation=10", marks=pytest.mark.slow), "random_resized_crop={}"])
 def test_workers_and_memory_do_not_change_a_bit(photos: Path, change: str) -> None:
     def trained(*overrides: str) -> dict[str, bytes]:
         common = (
