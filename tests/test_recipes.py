@@ -10,10 +10,11 @@ from fixtures import mnist
 from safetensors.torch import save_file
 
 import zoo
+from zoo.augmentation import Augmentation
 from zoo.cli.main import main
 from zoo.components import Component
 from zoo.evaluation.cost import count_macs
-from zoo.recipe import Recipe
+from zoo.recipe import Recipe, plain
 from zoo.registry import Registry
 
 # A quarter of all their time, beside others of the same families.
@@ -72,3 +73,38 @@ def test_the_recurrent_and_the_convolutional_mixer_cost_the_same() -> None:
         for name in ("mixer-swap-bilstm2d", "mixer-swap-depthwise-conv")
     ]
     assert macs[1] == pytest.approx(macs[0], rel=0.005)
+
+
+def test_published_studies_of_active_learning_keep_their_protocols() -> None:
+    """Gal, Islam and Ghahramani (2017), and Kirsch, van Amersfoort and Gal (2019)."""
+    gal, kirsch = zoo.resolve("mnist-gal2017"), zoo.resolve("rmnist")
+    assert gal.active is not None and kirsch.active is not None
+    for active in (gal.active, kirsch.active):
+        assert (active.init, active.initial, active.query, active.start, active.steps) == (
+            20,
+            "balanced",
+            10,
+            "scratch",
+            None,
+        )
+    told = (
+        gal.active.pool_subset,
+        gal.active.measure,
+        gal.active.smooth,
+        0.05 in gal.active.targets,
+        gal.active.validation,
+    )
+    assert told == (2000, "dropout-mean", 3, True, "unused") and gal.active.passes >= 20
+    assert (gal.training.epochs, gal.training.batch_size, gal.augmentation) == (50, 128, Augmentation())
+    dropout, penalty = (plain(component.params) for component in gal.regularizers)
+    assert (dropout["rate"], dropout["body"], dropout["where"]) == (0.5, 0.25, "head")
+    assert penalty == {"strength": 2.5, "layers": ["hidden"], "per_sample": True}
+    asked = [(c.name, plain(c.params)) for c in gal.active.strategies]
+    assert asked == [("variation-ratio", {"of": "votes"}), ("bald", {}), ("entropy", {"of": "mean"}), ("mean-std", {})]
+
+    training = kirsch.training
+    assert (training.draws, training.epochs, training.batch_size, training.early_stopping.patience) == (5056, 40, 64, 3)
+    assert (kirsch.active.passes, kirsch.active.pool_subset, kirsch.active.validation) == (10, 2000, "free")
+    assert [c.name for c in kirsch.active.strategies] == ["batch-bald", "bald"]
+    source = kirsch.source.params
+    assert (source.times, source.noise, source.validation) == (3, 0.1, 3072)

@@ -150,3 +150,25 @@ def test_there_are_no_more_folds_than_labels(here: Round) -> None:
 def test_labels_without_embeddings_are_told_to_those_who_do_not_look_at_them(here: Round) -> None:
     rows, _ = chosen(here.now(), strategy("class-balanced"))
     assert len(set(rows.tolist())) == 8
+
+
+def test_the_gate_is_told_of_each_answered_sample_by_a_model_that_was_not_trained_on_it(
+    here: Round, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = np.flatnonzero(~here.material.known)[:4]
+    trained: list[Labels] = []
+    own = Workbench.train
+
+    def watched(bench: Workbench, labels: Labels, seed: int, start: Any = None) -> Any:
+        trained.append(labels)
+        return own(bench, labels, seed, start)
+
+    monkeypatch.setattr(Workbench, "train", watched)
+    finished(choose(here.now(asked=unknown), strategy("gate"), 5))
+    assert len(trained) == 3
+    for rows, parts in ((here.rows, [part.rows for part in trained]), (unknown, [part.unknown for part in trained])):
+        left = [sorted(set(rows.tolist()) - set(part.tolist())) for part in parts]
+        assert sorted(row for some in left for row in some) == sorted(rows.tolist()) and all(left)
+        assert all(set(part.tolist()) < set(rows.tolist()) for part in parts)
+    classes = dict(zip(here.rows.tolist(), here.material.labels[here.rows].tolist(), strict=True))
+    assert all([classes[row] for row in part.rows.tolist()] == part.classes.tolist() for part in trained)

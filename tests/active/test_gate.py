@@ -115,15 +115,27 @@ def test_the_boundary_tells_the_most_rightly_and_is_the_lowest_of_several() -> N
     assert boundary(known, unknown[1:]) == 2.0
     assert boundary(known, unknown[3:]) == boundary(known, unknown[:0]) == 3.0
     assert boundary(known, torch.full((9,), -1.0)) == 3.0 and boundary(known, torch.full((9,), 0.0)) == 3.0
+    assert boundary(known, unknown.repeat(50)) == boundary(known, unknown)
     with pytest.raises(ComponentError, match="at least one known sample"):
         boundary(known[:0], unknown)
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_no_other_boundary_makes_fewer_errors(seed: int) -> None:
-    known, unknown = drawn(30, seed=seed), drawn(20, seed=seed + 50) + 1
-    errors = {float(t): int((known > t).sum() + (unknown <= t).sum()) for t in torch.cat([known, unknown])}
-    assert errors[boundary(known, unknown)] == min(errors.values())
+    for size in (20, 90):
+        known, unknown = drawn(30, seed=seed), drawn(size, seed=seed + 50) + 1
+        weight = min(1.0, 30 / size)
+        errors = {
+            float(t): float((known > t).sum() + weight * (unknown <= t).sum()) for t in torch.cat([known, unknown])
+        }
+        assert errors[boundary(known, unknown)] == pytest.approx(min(errors.values()))
+
+
+def test_many_unknown_answers_leave_most_of_the_known_in() -> None:
+    """Scores that overlap by a third: however many unknown ones were answered, the limit stays."""
+    known = drawn(2000, seed=1)
+    kept = [float((known <= boundary(known, drawn(count, seed=2) + 1.5)).float().mean()) for count in (2000, 40_000)]
+    assert kept[0] > 0.7 and kept[1] == pytest.approx(kept[0], abs=0.05)
 
 
 def test_folds_are_even_over_all_samples_and_within_classes() -> None:

@@ -19,7 +19,7 @@ from zoo.active import plan as plans
 from zoo.active import simulate
 from zoo.active.events import Begun, Done, Phase, Progress, RoundDone, Waiting
 from zoo.active.plan import Question
-from zoo.active.proposal import begin
+from zoo.active.proposal import begin, propose
 from zoo.active.simulate import conduct, report
 from zoo.errors import ComponentError, DataError, RecipeError, RunError, UnknownNameError, ZooError
 from zoo.plugins import Catalog, load_catalog
@@ -350,3 +350,23 @@ def test_a_committee_is_that_of_its_strategy_and_kept_with_the_plan(tmp_path: Pa
     assert trained[0] == trained[2] == trained[4]
     scores = [lines(Run(tmp_path / "al" / folder))[1]["scores"] for folder in folders[:2]]
     assert scores[0] != scores[1]
+
+
+GATE = "active.strategies=[{name: gate, strategy: margin}]"
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ((GATE,), "gate-margin: nothing in the pool is of no known class; --unknown PATH"),
+        ((GATE, "active.unknown_classes=['9']", "active.start=warm"), "--scratch makes them alike"),
+        ((GATE, "data.classes=['3', '8']", "loss=bce"), "one sigmoid output has no energy that tells the unknown"),
+        (("active.strategies=[typiclust]",), "made for embeddings that no label has a part in"),
+        (("regularizers=[outlier-exposure]",), "there are no images of no known class to learn from"),
+        ((GATE, "active.unknown_classes=['9']", "regularizers=[outlier-exposure]"), ""),
+    ],
+)  # fmt: skip
+def test_what_can_be_done_and_may_not_be_meant_is_noted_in_the_plan(settings: tuple[str, ...], words: str) -> None:
+    plan = propose(question("data.train_size=100", *settings), REGISTRY, device="cpu")
+    told = " ".join(plan.notes)
+    assert words in told and (words or not any(name in told for name in ("gate", "outlier-exposure")))

@@ -43,6 +43,7 @@ def test_a_kept_promise_exits_0_and_a_broken_one_1(capsys: pytest.CaptureFixture
     assert out.endswith("of small on digits, seeds 0, 1; 1.5000 … 2.5000 promised by the author\n")
 
 
+@pytest.mark.slow
 def test_sigint_saves_the_run_and_the_same_command_goes_on() -> None:
     write(0.5, epochs=2000)
     command = [ZOO, "verify", "small", "--device", "cpu", "--runs", "there"]

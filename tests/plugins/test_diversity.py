@@ -55,12 +55,14 @@ def test_k_center_begins_far_from_the_mean_where_nothing_has_a_label() -> None:
     assert select(strategy("k-center"), pool(line), 2) == [3, 0]
 
 
+@pytest.mark.parametrize("sweep", [1, 9, 128])
 @pytest.mark.parametrize("few", [1, 64])
 @pytest.mark.parametrize("many", [2, 256])
 @pytest.mark.parametrize("count", [0, 7])
 def test_k_center_chooses_as_by_its_definition(
-    few: int, many: int, count: int, monkeypatch: pytest.MonkeyPatch
+    sweep: int, few: int, many: int, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(nearest, "_SWEEP", sweep)
     monkeypatch.setattr(nearest, "_FEW", few)
     monkeypatch.setattr(nearest, "_MANY", many)
     monkeypatch.setattr(nearest, "BLOCK", 50)

@@ -49,8 +49,13 @@ def test_the_factors_give_the_distances_of_autograds_gradients() -> None:
     assert torch.allclose(squared(factored, rows, rows), torch.cdist(exact, exact).square())
 
 
+@pytest.mark.parametrize("sweep", [1, 9, 128])
 @pytest.mark.parametrize(("rows", "classes", "seed"), [(200, 3, 0), (200, 10, 1), (90, 40, 2)])
-def test_badge_draws_what_the_definition_draws(rows: int, classes: int, seed: int) -> None:
+def test_badge_draws_what_the_definition_draws(
+    rows: int, classes: int, seed: int, sweep: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nearest, "_SWEEP", sweep)
+    monkeypatch.setattr(nearest, "_CHEAPER", 1000)  # so that a sweep always pays
     samples = pool(noise(rows, 6).half(), log_probabilities=log_softmax(rows, classes).float(), seed=seed)
     assert list(Badge(torch.float64).select(samples, 60)) == naive(samples, 60)
 

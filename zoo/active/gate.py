@@ -103,12 +103,17 @@ def threshold(held_out: Tensor, quantile: float = 0.95) -> Threshold:
 def boundary(known: Tensor, unknown: Tensor) -> float:
     """Return the score up to which the most samples `(n,)` and `(u,)` are told rightly; of several the lowest, one of the known's.
 
-    The rule of least errors on what was answered, by models that were not trained on it. Raises ComponentError for no known ones.
+    Unknown ones weigh together as much as the known at most: few of them change little, and where there are more of them than known
+    ones their number plays no part; then it is the limit of the highest index of Youden ("Index for rating diagnostic tests",
+    Cancer 1950). Raises ComponentError for no known ones.
     """
     limits, rest = _scores(known).sort().values, _scores(unknown).sort().values
     if not len(limits):
         raise ComponentError("a boundary needs the score of at least one known sample", hint="label more samples first")
-    rightly = torch.searchsorted(limits, limits, right=True) - torch.searchsorted(rest, limits, right=True)
+    weight = min(Fraction(1), Fraction(len(limits), max(1, len(rest))))
+    accepted, let_in = (torch.searchsorted(scores, limits, right=True) for scores in (limits, rest))
+    # In whole numbers, so that ties are ties.
+    rightly = weight.denominator * accepted - weight.numerator * let_in
     return float(limits[rightly.argmax()])
 
 

@@ -136,6 +136,16 @@ def _warnings(strategies: Mapping[str, Component[Any]], bench: Workbench) -> lis
         told.append(
             f"{', '.join(gated)}: nothing in the pool is of no known class; --unknown PATH puts something there"
         )
+    if gated and bench.active.start == "warm":
+        told.append(
+            f"{', '.join(gated)}: the limit comes from models that are trained from scratch, and --warm trains the one that is"
+            " judged for longer; --scratch makes them alike"
+        )
+    energies = sorted(name for name in gated if "logits" in needs(strategies[name]))
+    if energies and bench.recipe.loss == "bce":
+        told.append(
+            f"{', '.join(energies)}: one sigmoid output has no energy that tells the unknown; loss=cross-entropy, or by=nearest"
+        )
     return told
 
 

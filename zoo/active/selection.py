@@ -43,7 +43,7 @@ def rank(
 
 def _scores(strategy: ScoreStrategy, pool: Pool, block: int) -> Tensor:
     # In one tensor from the start: small ones kept between large blocks would stand in the way of memory that is used again.
-    scores, start = torch.empty(len(pool), dtype=torch.float64), 0
+    scores, start = torch.full((len(pool),), torch.nan, dtype=torch.float64), 0
     for part in pool.blocks(block):
         found = torch.as_tensor(strategy.score(part, pool))
         if found.shape != (len(part.ids),):

@@ -27,7 +27,9 @@ class Gate(Params, frozen=True, kw_only=True):
         Literal["energy", "nearest"],
         Meta(description="what tells the unknown: energy of the logits, distance to labelled samples"),
     ] = "energy"
-    accept: Annotated[float, Meta(gt=0, lt=1, description="share of known samples that are to be accepted")] = 0.95
+    accept: Annotated[
+        float, Meta(gt=0, lt=1, description="share of known samples that are to be accepted, at most")
+    ] = 0.95
 
 
 def gate_needs(params: Gate) -> frozenset[Need]:
