@@ -22,8 +22,8 @@ class OutlierGate(Gate):
     2020), or the distance to the k-th nearest labelled sample (Sun, Ming, Zhu and Li, "Out-of-distribution detection with deep
     nearest neighbors", ICML 2022). The threshold is a quantile of the scores that labelled samples have for models that were not
     trained on them, or, where it is lower, the limit by which such models tell the most of all answered samples rightly, known and
-    unknown: what share of the pool is unknown plays no part, and more unknown answers than known ones weigh no more. Cost beside the strategy's: O(n C), or O(n m D) for m labelled
-    samples, and a training for each fold.
+    unknown: what share of the pool is unknown plays no part, and more unknown answers than known ones weigh no more. Cost beside
+    the strategy's: O(n C), or O(n m D) for m labelled samples, and a training for each fold.
     """
 
     def __init__(self, params: GateParams) -> None:

@@ -10,10 +10,8 @@ from torch import Tensor
 from zoo_acquisitions.distances import BLOCK, Points, squared
 
 _FEW, _MANY = 64, 256  # candidates brought up to date at first; centres that a row is compared with at a time
-_SWEEP, _CHEAPER = (
-    128,
-    8,
-)  # centres that a sweep is worth while for; how much less a distance costs in one (see `distances`)
+_SWEEP = 128  # centres that a sweep of all rows is worth while for
+_CHEAPER = 8  # how much less a distance costs in a sweep (see `distances`)
 
 
 class Nearest:
@@ -22,7 +20,8 @@ class Nearest:
     A distance can only shrink when a centre is added, so what a point had from the first centres bounds what it has from all.
     The best point is one whose distance is up to date and above all bounds: only points with bounds above it are compared with
     the centres they have not met, and with many at a time. Once these comparisons have cost as much as one of all points would, all
-    are compared, so that bounds stay close. The choices are those of updating all n after each centre (Gonzalez, 1985; lazy evaluation: Minoux, 1978). O(n b D) time and O(n) memory.
+    are compared, so that bounds stay close. The choices are those of updating all n after each centre (Gonzalez, 1985; lazy
+    evaluation: Minoux, 1978). O(n b D) time and O(n) memory.
     """
 
     def __init__(self, points: Points, count: int, centres: Sequence[int]) -> None:
