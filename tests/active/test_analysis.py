@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,19 @@ def test_smoothing_takes_the_mean_of_the_last_rounds() -> None:
     found = compared(SHORT, two())
     _, entropy = targets(found, [0.25], smooth=2)  # errors 75, 25, 25, 0 %; means of two: 75, 50, 25, 12.5 %
     assert entropy["reached"][0]["answers"] == 30
+
+
+def test_a_stopped_seed_keeps_its_last_error_in_the_mean_that_is_held_against_targets() -> None:
+    early = by_hand("entropy", 1, COUNTS[:2], ENTROPY[:2])  # errors 75, 25 %
+    stopped = replace(early, rounds=(*early.rounds[:1], {**early.rounds[1], "stop": "plateau"}))
+    whole = by_hand("entropy", 0, COUNTS, ENTROPY)  # errors 75, 25, 25, 0 %: with 25 held, means of 75, 25, 25, 12.5 %
+    (row,) = targets(compared(SHORT, [whole, stopped]), [0.13, 0.12])
+    assert [each["text"] for each in row["reached"]] == ["40", "> 40"]
+    assert "a simulation that was stopped keeps its last error" in texts(analyse(SHORT, [whole, stopped]))
+    # One that goes on may still fall: nothing is said beyond its last round.
+    (row,) = targets(compared(SHORT, [whole, replace(stopped, finished=False)]), [0.13])
+    assert row["reached"][0]["text"] == "> 20"
+    assert "keeps its last error" not in texts(analyse(SHORT, [whole, early]))
 
 
 def test_label_savings_are_those_counted_by_hand() -> None:

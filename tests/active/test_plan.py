@@ -84,6 +84,7 @@ def test_cells_are_all_strategies_of_one_seed_after_another(tmp_path: Path) -> N
         (("active.validation=counted",), "The 360 labels of validation are part of every count"),
         (("active.validation=free",), "chosen on 360 labels of validation, which are not counted"),
         (("active.unknown_classes=['3']",), "an answer that a sample is of no known class counts as one"),
+        (("active.until_test_error=0.045",), "A simulation ends once its test error is 4.5 % or less"),
         (("active.unknown=photos",), "an answer that a sample is of no known class counts as one"),
     ],
 )

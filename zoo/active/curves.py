@@ -32,6 +32,11 @@ class Curve:
     finished: bool = True
 
     @property
+    def stopped(self) -> bool:
+        """Whether a rule ended it before its last round."""
+        return self.finished and "stop" in self.rounds[-1]
+
+    @property
     def answers(self) -> Floats:
         """The number of answers given up to each round, the initial ones included, `(rounds,)`."""
         return np.array([row["answers"] for row in self.rounds], np.float64)
@@ -91,11 +96,25 @@ def shared(curves: Sequence[Curve]) -> tuple[float, float] | None:
 
 def together(curves: Sequence[Curve], metric: str) -> Together:
     """Return the curves at every number of answers at which one of them has a round and that all of them reach."""
+    return _between(curves, metric, shared(curves))
+
+
+def held(curves: Sequence[Curve], metric: str) -> Together:
+    """Return what `together` does, and further on as if curves that a rule has stopped had kept their last value from there on."""
     bounds = shared(curves)
+    if bounds is None:
+        return _between(curves, metric, None)
+    open_ends = [curve.answers[-1] for curve in curves if not curve.stopped]
+    high = min(open_ends) if open_ends else max(curve.answers[-1] for curve in curves)
+    return _between(curves, metric, (bounds[0], float(high)))
+
+
+def _between(curves: Sequence[Curve], metric: str, bounds: tuple[float, float] | None) -> Together:
     if bounds is None:
         return Together(np.empty(0), np.empty((len(curves), 0)))
     counts = np.unique(np.concatenate([curve.answers for curve in curves]))
     grid = counts[(counts >= bounds[0]) & (counts <= bounds[1])]
+    # np.interp holds the last value beyond a curve's end.
     return Together(grid, np.stack([np.interp(grid, curve.answers, curve.values(metric)) for curve in curves]))
 
 

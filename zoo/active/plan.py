@@ -218,8 +218,13 @@ def _counting(recipe: Recipe, active: Active, validation: int) -> str:
     unknown = "; an answer that a sample is of no known class counts as one" if has_unknown(recipe) else ""
     wrong = f" {100 * active.noise:g} % of the answers name a wrong class." if active.noise else ""
     seen = f" {100 * active.corrupted:g} % of the pool is seen corrupted." if active.corrupted else ""
+    ends = (
+        ""
+        if active.until_test_error is None
+        else f" A simulation ends once its test error is {100 * active.until_test_error:g} % or less, as a replication's may."
+    )
     how = " (as many of each class)" if active.initial == "balanced" else ""
-    return f"Answers are counted with the {active.init} initial ones{how}{unknown}. {held}.{wrong}{seen}"
+    return f"Answers are counted with the {active.init} initial ones{how}{unknown}. {held}.{wrong}{seen}{ends}"
 
 
 def _work(active: Active, pool: int, simulations: int) -> str:

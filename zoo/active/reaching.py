@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from zoo.active.compared import CONTROL, Compared
-from zoo.active.curves import Floats, Together, first_within, needed, smoothed
+from zoo.active.curves import Floats, Together, first_within, held, needed, smoothed
 
 Row = dict[str, Any]
 LEVELS = 9  # accuracies at which savings are given
@@ -18,7 +18,8 @@ def targets(found: Compared, errors: Sequence[float], smooth: int = 1) -> list[R
     """Return, for each strategy, the answers to each target error: of its mean curve over seeds, and of each seed.
 
     It is the first round at which the mean error of the last `smooth` rounds up to it is at most the target. Where there is
-    none, `answers` is None and `text` says `> N` with the last number of answers.
+    none, `answers` is None and `text` says `> N` with the last number of answers. A seed that a rule has stopped keeps its last
+    error in the mean, so that the first to stop does not cut the others short.
     """
     return [
         {"strategy": name, "reached": [_target(found, name, each, smooth) for each in errors]} for name in found.names
@@ -26,7 +27,7 @@ def targets(found: Compared, errors: Sequence[float], smooth: int = 1) -> list[R
 
 
 def _target(found: Compared, name: str, error: float, smooth: int) -> Row:
-    own = found.together(name)
+    own = held(found.curves[name], found.metric)
     seeds = [
         {"seed": curve.seed, **_first(curve.answers, curve.values(found.metric), error, smooth)}
         for curve in found.curves[name]

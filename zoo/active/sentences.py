@@ -113,6 +113,8 @@ def _of_lengths(plan: Row, found: Compared) -> list[str]:
         told.append(f"Not begun: {', '.join(absent)}.")
     if unfinished := [_ending(curve) for curve in found.every if not curve.finished]:
         told.append(f"Not finished: {', '.join(unfinished)}.")
+    if plan.get("targets") and any(curve.stopped for curve in found.every):
+        told.append("In the mean that is held against targets, a simulation that was stopped keeps its last error.")
     longest = max(curve.answers[-1] for curve in found.every)
     if found.range is None:
         told.append("The simulations share no range of answers: areas and differences between them cannot be told.")
