@@ -10,9 +10,12 @@ from torch import Tensor
 from zoo.active.gate import boundary, energy, knn, threshold
 from zoo.active.selection import select
 from zoo.bases import Gate, Pool
+from zoo.errors import ComponentError
 from zoo_acquisitions.specs.filters import needs_of
 from zoo_acquisitions.specs.gate import NEIGHBOURS
 from zoo_acquisitions.specs.gate import Gate as GateParams
+
+_ROUNDING = 1e-4  # of energies that are 0 on paper
 
 
 class OutlierGate(Gate):
@@ -34,6 +37,12 @@ class OutlierGate(Gate):
         """Return the outlier score `(n,)` of each sample, and the highest that is accepted."""
         if self._by == "energy":
             scores = energy(pool.logits)
+            if bool((scores.abs() < _ROUNDING).all()):
+                raise ComponentError(
+                    "the model gives log-probabilities, as an ensemble that averages probabilities does: their energies are all 0",
+                    possible="a gate by distances from what is labelled",
+                    hint="{name: gate, by: nearest, strategy: …}",
+                )
             known = [energy(fold.logits) for fold in pool.held_out]
             unknown = [energy(fold.unknown_logits) for fold in pool.held_out if len(fold.unknown_logits)]
         else:

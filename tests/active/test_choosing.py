@@ -122,9 +122,16 @@ def test_all_strategies_choose_from_the_same_part_of_the_pool() -> None:
     assert found["margin", 1] == found["random", 1] and all(len(rows) == 40 for rows in found.values())
 
 
-@pytest.mark.parametrize("by", ["energy", "nearest"])
-def test_a_gate_is_judged_by_what_is_known(by: str, here: Round) -> None:
-    rows, told = chosen(here.now(), strategy("gate", f"by={by}", "accept=0.8"))
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("gate", "by=energy", "accept=0.8"),
+        ("gate", "by=nearest", "accept=0.8"),
+        ("prefilter", "strategy={name: gate, accept: 0.8}", "by=random"),
+    ],
+)
+def test_a_gate_is_judged_by_what_is_known(words: tuple[str, ...], here: Round) -> None:
+    rows, told = chosen(here.now(), strategy(*words))
     judged = told["gate"]
     assert set(judged) == {"auroc", "fpr95", "kept", "known_kept", "purity"}
     assert all(0 <= value <= 1 for value in judged.values())

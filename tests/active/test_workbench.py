@@ -11,7 +11,9 @@ import pytest
 import torch
 from fixtures import benches
 from fixtures.benches import asking, bench, finished, lines, recipe, simulated
+from PIL import Image
 
+from zoo.active.gate import energy
 from zoo.active.journal import Labels
 from zoo.active.material import gather
 from zoo.active.scoring import Scorer
@@ -23,6 +25,7 @@ from zoo.training.checkpoint import dumps, loads
 from zoo.training.events import EpochDone, StepDone
 from zoo.training.experiment import Experiment, build
 from zoo.training.loop import fit
+from zoo.training.outliers import OUTLIERS
 from zoo.training.progress import Progress
 
 ROWS = np.array([150, 3, 77, 20, 21, 22, 5, 199, 100, 60, 61, 62])
@@ -192,6 +195,50 @@ def test_a_head_on_embeddings_learns_what_it_learns_through_images(frozen: Workb
     own, other = (each.model.get_submodule(str(each.model.classifier)) for each in (x, images))
     assert not images.inputs.embedded
     assert torch.allclose(own.weight, other.weight, atol=1e-5) and torch.allclose(own.bias, other.bias, atol=1e-5)
+
+
+def test_a_head_learns_from_embeddings_of_what_is_of_no_known_class(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    settings = ("freeze=backbone", "augmentation=null", "active.unknown_classes=['8', '9']", "active.steps=200")
+    energies = []
+    for regularizers in ("[]", "[outlier-exposure]"):
+        own = benches.workbench(recipe(*settings, f"regularizers={regularizers}"))
+        assert own.embedded is not None
+        known = gather(own.recipe).known
+        rows, unknown = np.flatnonzero(known)[:60], np.flatnonzero(~known)[:20]
+        told = Labels(rows, own.x.dataset.splits["train"].labels[rows], unknown)
+        x = finished(own.train(told, 0))
+        logits = Scorer(x, own.loader("train"), seed=0, passes=1)
+        parts = [torch.from_numpy(part) for part in (rows, unknown)]
+        energies.append([float(energy(fields["logits"]).mean()) for fields in logits(parts, frozenset({"logits"}))])
+    without, learned = energies
+    assert learned[1] - learned[0] > 2 * (without[1] - without[0]) > 0
+
+
+@pytest.mark.parametrize("more", ["freeze.views=2", "freeze.unfreeze_after=1"])
+def test_where_embeddings_stand_for_images_only_at_times_outliers_stay_images(more: str) -> None:
+    settings = ("freeze=backbone", more, "active.unknown_classes=['8', '9']", "training.epochs=2", "active.steps=null")
+    own = benches.workbench(recipe(*settings, "regularizers=[outlier-exposure]"))
+    x = finished(own.train(labels(classes(own) % 8, np.flatnonzero(~gather(own.recipe).known)[:4]), 0))
+    assert not x.inputs.embedded
+
+
+def test_of_outliers_in_files_the_latest_that_memory_may_hold_are_learned_from(tmp_path: Path) -> None:
+    draws = np.random.default_rng(0)
+    for kind in ("cat", "dog", "car"):
+        for number in range(8):
+            pixels = draws.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            (tmp_path / "photos" / "train" / kind).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(tmp_path / "photos" / "train" / kind / f"{number}.png")
+    settings = ("active.unknown_classes=[car]", "data.memory_limit=0", "data.train_size=null", "training.batch_size=3")
+    own = benches.workbench(recipe(*settings, data=str(tmp_path / "photos")))
+    known = gather(own.recipe).known
+    rows, unknown = np.flatnonzero(known)[:6], np.flatnonzero(~known)
+    train = own.x.dataset.splits["train"]
+    x = finished(own.train(Labels(rows, train.labels[rows], unknown), 0))
+    assert np.array_equal(x.dataset.splits[OUTLIERS].samples, train.samples[unknown[-3:]]) and len(unknown) > 3
 
 
 def _with_train(own: Workbench, labels: Any) -> Any:

@@ -157,6 +157,14 @@ def test_the_batch_is_not_cropped_a_second_time(dataset: Prepare, photos: Path) 
     assert same.all()
 
 
+def test_what_is_decoded_whole_is_cropped_in_batches_and_flipped_as_what_is_cropped() -> None:
+    a = Augmentation(random_resized_crop=USUAL, horizontal_flip=True)
+    images, draws = torch.randint(0, 256, (6, 1, 24, 24), dtype=torch.uint8), Draws(0, 3, torch.arange(6))
+    cropped, whole = (Preprocess((0.5,), (0.5,), a, cropped=one) for one in (True, False))
+    assert torch.equal(cropped.of_whole_images().train(images, draws), whole.train(images, draws))
+    assert not torch.equal(cropped.train(images, draws), whole.train(images, draws))
+
+
 def test_arrays_are_cropped_in_batches(dataset: Prepare, photos: Path) -> None:
     a = Augmentation(random_resized_crop=USUAL)
     assert dataset("digits").crop(a) is None

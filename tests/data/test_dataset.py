@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from zoo.components import Component
-from zoo.data.dataset import Dataset, prepare
+from zoo.data.dataset import Dataset, Split, prepare
+from zoo.data.sources import ArrayImages
 from zoo.errors import DataError, ImageError
 from zoo.recipe import DataSettings, Normalization
 
@@ -92,6 +93,13 @@ def test_a_damaged_image_is_named(dataset: Prepare, photos: Path) -> None:
     with pytest.raises(DataError, match="2 images do not decode") as caught:
         dataset("folder", path=str(photos))
     assert "00.png" in str(caught.value) and "03.jpg" in str(caught.value)
+
+
+def test_all_images_in_another_order_have_their_pixels_in_that_order() -> None:
+    pixels, order = np.arange(20, dtype=np.uint8).reshape(5, 1, 2, 2), np.array([3, 0, 4, 1, 2])
+    every = Split("train", ArrayImages(pixels), np.arange(5), np.zeros(5, np.int64))
+    assert np.array_equal(every.part(order).pixels((2, 2), 0), pixels[order])
+    assert every.pixels((2, 2), 0) is pixels
 
 
 def test_groups_come_along_with_samples(source: Source) -> None:

@@ -79,6 +79,14 @@ def test_energies_up_to_a_quantile_of_held_out_ones_are_accepted() -> None:
     assert 0 < int(accepted(built, samples).sum()) < 40
 
 
+def test_log_probabilities_whose_energies_are_all_nothing_are_refused() -> None:
+    fields = {"logits": LOGITS.log_softmax(1), "log_probabilities": LOGITS.log_softmax(1)}
+    samples = MemoryPool(IDS, fields, needs("gate"), shared={"labeled": LABELED, "held_out": HELD})
+    with pytest.raises(ComponentError, match=r"energies are all 0") as refused:
+        gate().judge(samples)
+    assert "by: nearest" in str(refused.value)
+
+
 def test_distances_to_labelled_samples_count_those_of_other_folds() -> None:
     samples, built = pool("by=nearest"), gate("by=nearest", "accept=0.7")
     assert torch.equal(built.judge(samples)[0], knn(VECTORS, LABELED.embeddings, 5))
@@ -107,7 +115,7 @@ def test_fewer_labelled_samples_than_neighbours_all_count() -> None:
 
 @pytest.mark.parametrize("by", ["energy", "nearest"])
 def test_answers_that_samples_are_unknown_lower_the_limit_and_never_raise_it(by: str) -> None:
-    told, built = held(HELD_LOGITS, noise(7, 3, seed=4).float() * 0.5), gate(f"by={by}", "accept=0.9")
+    told, built = held(HELD_LOGITS, noise(7, 3, seed=11).float() * 0.5), gate(f"by={by}", "accept=0.9")
     limits = [built.judge(pool(f"by={by}", folds=folds))[1] for folds in (HELD, told)]
     if by == "energy":
         known, unknown = (
@@ -118,7 +126,7 @@ def test_answers_that_samples_are_unknown_lower_the_limit_and_never_raise_it(by:
             torch.cat([knn(getattr(fold, name), fold.others, 5) for fold in told])
             for name in ("embeddings", "unknown_embeddings")
         )
-    assert limits == [threshold(known, 0.9).value, min(limits[0], boundary(known, unknown))]
+    assert limits == [threshold(known, 0.9).value, boundary(known, unknown)] and limits[1] < limits[0]
 
 
 @pytest.mark.parametrize("by", ["energy", "nearest"])

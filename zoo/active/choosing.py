@@ -97,9 +97,18 @@ def choose(now: Situation, strategy: Component[Any], count: int) -> Generator[Ev
     with guarded(f"strategy {strategy.name}", ComponentError):
         positions, scores = rank(built, pool, min(count, len(pool)))
         told: dict[str, Any] = {"pool": len(pool), "scores": None if scores is None else _finite(scores)}
-        if isinstance(built, Gate):
-            told["gate"] = _judged(built, pool, now.material.known[candidates])
+        if gate := _gate(strategy):
+            seen = pool.taken(torch.arange(len(pool)), needs(gate))
+            told["gate"] = _judged(gate.build(), seen, now.material.known[candidates])
     return candidates[positions], told
+
+
+def _gate(strategy: Component[Any]) -> Component[Any] | None:
+    """Return the strategy that is a gate: this one, or one inside of it."""
+    if isinstance(strategy.build(), Gate):
+        return strategy
+    inner = getattr(strategy.params, "strategy", None)
+    return None if inner is None else _gate(inner)
 
 
 def _finite(scores: Sequence[float]) -> list[float | None]:

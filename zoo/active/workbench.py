@@ -211,7 +211,10 @@ def _with_train(data: Dataset, labels: Labels, recipe: Recipe) -> Dataset:
     size = len(train) * data.channels * data.size[0] * data.size[1]
     if streamed and data.crop(recipe.augmentation) is None and size <= recipe.data.memory_limit * 2**20:
         train.pixels(data.size, recipe.data.workers)  # of a pool that memory does not hold, what is labelled may fit
-    return replace(data, splits={**data.splits, "train": train, OUTLIERS: whole.part(labels.unknown)})
+    # What is of no known class is held in memory: as many of the latest as it may have, and of one batch at least.
+    most = recipe.data.memory_limit * 2**20 // (data.channels * data.size[0] * data.size[1])
+    unknown = labels.unknown[-max(most, recipe.training.batch_size) :] if streamed else labels.unknown
+    return replace(data, splits={**data.splits, "train": train, OUTLIERS: whole.part(unknown)})
 
 
 def _in_order(split: str, part: Split, answers: list[NDArray[np.float32]]) -> Predictions:

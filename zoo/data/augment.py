@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import msgspec
@@ -47,6 +48,12 @@ class Preprocess:
         self._bias = _per_channel([-m / s for m, s in zip(mean, std, strict=True)], device)
         self._scale = {unit: _per_channel([1 / (unit * s) for s in std], device) for unit in (1, 255)}
         self._mean = _per_channel(mean, device)
+
+    def of_whole_images(self) -> Preprocess:
+        """Return the same for images that are no random rectangles yet."""
+        whole = copy.copy(self)
+        whole._batched = self.augmentation
+        return whole
 
     @property
     def affine(self) -> tuple[Tensor, Tensor]:

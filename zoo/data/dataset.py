@@ -50,7 +50,7 @@ class Split:
             if isinstance(self.images, FileImages):
                 self._pixels = streaming.decode_all(self.images, self.samples, size, workers)
             else:
-                whole = len(self) == len(self.images)
+                whole = np.array_equal(self.samples, np.arange(len(self.images)))
                 chosen = self.images.data if whole else self.images.data[self.samples]
                 self._pixels = chosen if self.images.size == size else sizes.resize(chosen, size)
         return self._pixels

@@ -78,6 +78,8 @@ def usable(freeze: Freeze | None, preprocess: Preprocess, regularizers: Regulari
     """Return whether embeddings can take the place of images: each image looks the same, or in turn as one of so many views."""
     if freeze is None or freeze.stages != "backbone" or regularizers.change_batches:
         return False
+    if regularizers.add_outliers and (freeze.views or freeze.unfreeze_after is not None):
+        return False  # outliers are embedded with all other images and as they are, or not at all
     return freeze.views > 0 or not preprocess.augments
 
 

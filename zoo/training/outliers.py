@@ -40,4 +40,4 @@ class Outliers:
 def outliers(data: Dataset, preprocess: Preprocess, workers: Workers) -> Outliers | None:
     """Return the outliers of a data set, None where it has no split of them."""
     split = data.splits.get(OUTLIERS)
-    return None if split is None else Outliers(split, data.size, workers, preprocess)
+    return None if split is None else Outliers(split, data.size, workers, preprocess.of_whole_images())

@@ -57,10 +57,14 @@ class Regularizers:
 
     @property
     def change_batches(self) -> bool:
-        """Whether a regularizer looks at images or targets of a batch, or adds to them."""
-        return any(
-            type(r).on_batch is not Regularizer.on_batch or type(r).outliers is not Regularizer.outliers
-            for _, r in self._named
+        """Whether a regularizer looks at images or targets of a batch."""
+        return any(type(r).on_batch is not Regularizer.on_batch for _, r in self._named)
+
+    @property
+    def add_outliers(self) -> bool:
+        """Whether a regularizer adds images of no known class to a batch, where there are some."""
+        return self.context.outliers is not None and any(
+            type(r).outliers is not Regularizer.outliers for _, r in self._named
         )
 
     def parameter_groups(self, scaled: frozenset[str] = frozenset(), scale: float = 1.0) -> list[ParameterGroup]:
