@@ -59,6 +59,7 @@ class OutlierGate(Gate):
     def select(self, pool: Pool, k: int) -> Sequence[int]:
         """Return positions in the strategy's order, then those that are not accepted."""
         scores, limit = self.judge(pool)
+        scores = scores.cpu()
         kept = (scores <= limit).nonzero()[:, 0]
         chosen: list[int] = []
         if len(kept):

@@ -10,7 +10,7 @@ from zoo.training.randomness import uniform_ids
 
 
 class Random(ScoreStrategy):
-    """Scores drawn from sample ids, so the choice does not depend on the order of the pool."""
+    """Scores drawn from sample ids, so the choice does not depend on the order of the pool. O(n)."""
 
     def score(self, block: Block, pool: Pool) -> Tensor:
         """Return float64 `(n,)` uniform in [0, 1)."""

@@ -28,7 +28,7 @@ class LeastConfidence(ScoreStrategy):
 
 
 class Entropy(ScoreStrategy):
-    """The entropy of the predicted distribution, in nats."""
+    """The entropy of the predicted distribution, in nats (Shannon, "A mathematical theory of communication", 1948)."""
 
     def score(self, block: Block, pool: Pool) -> Tensor:
         """Return `(n,)` from 0 (certain) to ln C (uniform)."""
@@ -51,7 +51,7 @@ def _of_mean(log_p: Tensor) -> Tensor:
 
 
 class Margin(ScoreStrategy):
-    """One minus the gap between the two most probable classes (Scheffer et al., IDA 2001)."""
+    """One minus the gap between the two most probable classes (Scheffer, Decomain and Wrobel, "Active hidden Markov models", IDA 2001)."""
 
     def score(self, block: Block, pool: Pool) -> Tensor:
         """Return `(n,)` from 0 (certain) to 1 (a tie)."""

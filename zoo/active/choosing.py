@@ -44,6 +44,11 @@ class Situation:
     committee: Sequence[tuple[Workbench, Experiment]] = ()
     pulse: Callable[[int], None] = lambda rows: None
 
+    @property
+    def device(self) -> torch.device:
+        """Where fields are kept and strategies compute: on the model's device, unless that lacks float64."""
+        return torch.device("cpu") if self.x.device.type == "mps" else self.x.device
+
     def scorer(self, bench: Workbench, x: Experiment) -> Scorer:
         """Return what computes fields of all that can be asked for, with a model."""
         active = self.bench.active
@@ -132,7 +137,7 @@ def _pool(now: Situation, candidates: Rows, wanted: frozenset[str], held_out: Se
         shared[name]()  # before the pool is streamed: files are read by one pass at a time
     return UnlabeledPool(
         names, scorer, wanted, rows=torch.from_numpy(candidates), shared=shared, seed=now.seed, round=now.round,
-        memory_limit=now.bench.recipe.data.memory_limit, world=now.x.world, pulse=now.pulse,
+        memory_limit=now.bench.recipe.data.memory_limit, device=now.device, world=now.x.world, pulse=now.pulse,
     )  # fmt: skip
 
 
@@ -140,7 +145,7 @@ def _labeled(now: Situation, scorer: Scorer, embeds: bool) -> Labeled:
     order = np.argsort(now.material.place[now.labels.rows])
     rows, classes = now.labels.rows[order], torch.from_numpy(now.labels.classes[order])
     return Labeled(
-        embeddings=_field(scorer, rows, "embeddings") if embeds else torch.empty(0, 0, dtype=torch.float16),
+        embeddings=_field(now, scorer, rows, "embeddings") if embeds else torch.empty(0, 0, dtype=torch.float16),
         labels=classes,
         class_counts=torch.bincount(classes, minlength=len(now.material.dataset.classes)),
     )
@@ -149,14 +154,14 @@ def _labeled(now: Situation, scorer: Scorer, embeds: bool) -> Labeled:
 def _target(now: Situation, scorer: Scorer) -> torch.Tensor:
     rows = now.labels.open(len(now.material.ids))
     draws = uniform_ids(now.seed, "target", 0, [now.material.ids[row] for row in rows.tolist()])[:, 0].numpy()
-    return _field(scorer, rows[np.argsort(draws, kind="stable")[:TARGETS]], "mc_log_probabilities")
+    return _field(now, scorer, rows[np.argsort(draws, kind="stable")[:TARGETS]], "mc_log_probabilities")
 
 
-def _field(scorer: Scorer, rows: Rows, name: str) -> torch.Tensor:
+def _field(now: Situation, scorer: Scorer, rows: Rows, name: str) -> torch.Tensor:
     if not len(rows):
         return torch.empty(0, 0)
     units = torch.from_numpy(rows).split(UNIT)
-    return torch.cat([fields[name] for fields in scorer(units, frozenset({name}))])
+    return torch.cat([fields[name] for fields in scorer(units, frozenset({name}))]).to(now.device)
 
 
 def _held_out(now: Situation) -> Generator[Event, None, list[HeldOut]]:
@@ -177,11 +182,11 @@ def _held_out(now: Situation) -> Generator[Event, None, list[HeldOut]]:
         embeds = hasattr(x.model, "classifier")
         found.append(
             HeldOut(
-                logits=_field(scorer, held, "logits"),
-                embeddings=_field(scorer, held if embeds else held[:0], "embeddings"),
-                others=_field(scorer, rest if embeds else rest[:0], "embeddings"),
-                unknown_logits=_field(scorer, strangers, "logits"),
-                unknown_embeddings=_field(scorer, strangers if embeds else strangers[:0], "embeddings"),
+                logits=_field(now, scorer, held, "logits"),
+                embeddings=_field(now, scorer, held if embeds else held[:0], "embeddings"),
+                others=_field(now, scorer, rest if embeds else rest[:0], "embeddings"),
+                unknown_logits=_field(now, scorer, strangers, "logits"),
+                unknown_embeddings=_field(now, scorer, strangers if embeds else strangers[:0], "embeddings"),
             )
         )
     return found

@@ -27,7 +27,7 @@ class UnlabeledPool:
     """Samples with their `ids`, and of `FIELDS` and `SHARED` those that `needs` names; reading another raises ComponentError.
 
     `compute` takes positions `rows`, int64 `(b,)` each, and yields the fields of each. `blocks` streams what it computes; a field
-    read from the pool itself is computed for all rows in one pass and kept, in memory while all of them take up to
+    read from the pool itself is computed for all rows in one pass and kept, on the `device` while all of them take up to
     `memory_limit` MiB, else in a temporary file. Of several processes each computes its units and all get all of them. `pulse` hears
     how many rows were computed, and may raise. A list of ids and `rows` are kept, not copied.
     """
@@ -44,6 +44,7 @@ class UnlabeledPool:
         round: int = 0,
         memory_limit: int = 2048,
         unit: int = UNIT,
+        device: torch.device | str = "cpu",
         world: World | None = None,
         pulse: Callable[[int], None] = lambda rows: None,
     ) -> None:
@@ -56,6 +57,7 @@ class UnlabeledPool:
         self._shared = shared or {}
         self._memory_limit = memory_limit
         self._unit = unit
+        self._device = torch.device(device)
         self._world = world or World()
         self._pulse = pulse
         self._kept: dict[str, Tensor] = {}
@@ -125,6 +127,7 @@ class UnlabeledPool:
             round=self.round,
             memory_limit=self._memory_limit,
             unit=self._unit,
+            device=self._device,
             world=self._world,
             pulse=self._pulse,
         )
@@ -153,8 +156,8 @@ class UnlabeledPool:
         shape = (len(self), *like.shape[1:])
         fields = max(1, len(self._needs & FIELDS))
         if fields * np.prod(shape) * like.element_size() <= self._memory_limit * 2**20:
-            return torch.empty(shape, dtype=like.dtype)
-        return torch.from_numpy(empty(shape, like.numpy().dtype))
+            return torch.empty(shape, dtype=like.dtype, device=self._device)
+        return torch.from_numpy(empty(shape, torch.empty(0, dtype=like.dtype).numpy().dtype))
 
     def _computed(self, wanted: frozenset[str]) -> Iterator[tuple[int, Fields]]:
         """Yield how many rows follow and their fields, one unit after another, as many at a time as there are processes."""
@@ -170,7 +173,7 @@ class UnlabeledPool:
             yield count, {name: self._gathered(fields[name], idle) for name in sorted(fields)}
 
     def _gathered(self, values: Tensor, idle: bool) -> Tensor:
-        return self._world.gather(values[:0] if idle else values).cpu()
+        return self._world.gather(values[:0] if idle else values).to(self._device)
 
 
 def in_memory(fields: Fields) -> Compute:

@@ -35,7 +35,7 @@ class Scorer:
         self._evaluated = x.regularizers.evaluation_model(x.model)
 
     def __call__(self, rows: Sequence[Tensor], wanted: frozenset[str]) -> Iterator[Fields]:
-        """Yield the wanted fields of each of these positions in the loader's split, int64 `(b,)`."""
+        """Yield the wanted fields of each of these positions in the loader's split, int64 `(b,)`, on the model's device."""
         members = [member(rows, frozenset({"log_probabilities"})) for member in self._committee]
         own = self._own(rows, wanted - {"committee"})
         for fields in own:
@@ -51,7 +51,7 @@ class Scorer:
         for batch in self._samples.rows(rows):
             with torch.inference_mode():
                 fields = self._fields(batch.images, wanted)
-            yield {name: value.cpu() for name, value in fields.items()}
+            yield fields  # outside of inference mode, in which a generator would leave whoever reads it
 
     def _fields(self, images: Tensor, wanted: frozenset[str]) -> Fields:
         pixels = self._x.preprocess.evaluate(images)

@@ -137,7 +137,7 @@ class Workbench:
     def classes_of(self, x: Experiment, rows: torch.Tensor) -> Rows:
         """Return the class that a trained model takes each of these rows of train for, int64 `(n,)`."""
         score = Scorer(x, self.loader("train"), seed=0, passes=1)
-        found = [fields["logits"].argmax(dim=1) for fields in score(rows.split(UNIT), frozenset({"logits"}))]
+        found = [fields["logits"].argmax(dim=1).cpu() for fields in score(rows.split(UNIT), frozenset({"logits"}))]
         classes: Rows = torch.cat(found).numpy()
         return classes
 
@@ -158,8 +158,8 @@ class Workbench:
         units = torch.arange(len(part)).split(samples.batch_size)
         plain, mean = [], []
         for unit, fields in zip(units, Scorer(x, samples, seed=seed, passes=passes)(units, BOTH), strict=True):
-            plain.append(fields["log_probabilities"].numpy())
-            several = fields["mc_log_probabilities"].double()
+            plain.append(fields["log_probabilities"].cpu().numpy())
+            several = fields["mc_log_probabilities"].cpu().double()
             mean.append((several.logsumexp(dim=1) - np.log(passes)).float().numpy())
             yield Evaluating(split=f"{split}, {passes} passes", done=int(unit[-1]) + 1, total=len(part))
         return _in_order(split, part, plain), _in_order(split, part, mean)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from zoo.active.pool import UnlabeledPool, in_memory
@@ -29,7 +30,8 @@ class MemoryPool(UnlabeledPool):
         shared: Shared | None = None,
         seed: int = 0,
         round: int = 0,
+        device: torch.device | str = "cpu",
     ) -> None:
         values = {name: (lambda value=value: value) for name, value in (shared or {}).items()}
-        super().__init__(ids, in_memory(fields), needs, shared=values, seed=seed, round=round)
+        super().__init__(ids, in_memory(fields), needs, shared=values, seed=seed, round=round, device=device)
         self._kept = {name: value for name, value in fields.items() if name in needs}  # as they are, without a copy
