@@ -1,6 +1,5 @@
 """Strategies beside those of scikit-activeml, another implementation of the same papers.
 
-Skipped where it is not installed, as in the default suite, for it is no dependency: `pip install scikit-activeml` runs them.
 Where it does not compute what the definition says, ours is compared with the definition, and the docstring says why.
 """
 
@@ -15,15 +14,14 @@ import torch
 from fixtures import acquisitions, pools
 from fixtures.acquisitions import distributions
 from numpy.typing import NDArray
+from skactiveml import base
+from skactiveml import pool as peers
 from torch import Tensor
 
 from zoo.active.selection import select
 from zoo_acquisitions.batch_bald import Labelings
 from zoo_acquisitions.distances import squared
 from zoo_acquisitions.gradients import Badge, Gradients
-
-peers: Any = pytest.importorskip("skactiveml.pool")
-base: Any = pytest.importorskip("skactiveml.base")
 
 Floats = NDArray[np.float64]
 METHODS = {"least-confidence": "least_confident", "margin": "margin_sampling", "entropy": "entropy"}
