@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from zoo.report.numbers import minutes
+from zoo.report.numbers import minutes, percent
 
 FOLDER = Path(__file__).parents[2] / "docs/results"
 HEADING = """# Results
@@ -23,6 +23,14 @@ with the standard deviation between them, in percent; of several results of one 
 active learning those of `tests/benchmarks/simulations.py NAME --data FOLDER --work FOLDER`."""
 
 Row = dict[str, Any]
+# Figures of a simulation's rounds, of which the index has the mean over rounds and seeds.
+FOLLOWED = {
+    "purity": "purity of queries",
+    "repeats": "repeats",
+    "robustness": "robustness",
+    "gate_auroc": "AUROC of the gate",
+    "gate_fpr95": "FPR95 of the gate",
+}
 
 
 def page(folder: Path) -> str:
@@ -87,7 +95,36 @@ def _simulations(path: Path, analysis: Row) -> Iterator[str]:
     )
     machine = analysis["machine"]
     yield f"{machine['runs']} simulations, {minutes(machine['cpu_minutes'])} of processor time ({', '.join(machine['processor'])})."
+    yield "\n".join(_strategies(analysis))
     yield "\n".join(f"- {verdict['text']}" for verdict in analysis["verdicts"])
+
+
+def _strategies(analysis: Row) -> Iterator[str]:
+    """Yield the lines of a table of strategies: area, final accuracy, answers to target errors, and means of what was followed."""
+    errors = analysis["plan"].get("targets") or ()
+    followed = {name: analysis["figures"][name] for name in FOLLOWED if name in analysis["figures"]}
+    reached = {row["strategy"]: row["reached"] for row in analysis["targets"]}
+    names = [
+        "strategy",
+        "area, %",
+        "final, %",
+        "at answers",
+        *(f"answers to {100 * each:g} % error" for each in errors),
+    ]
+    names += [f"{FOLLOWED[name]}, %" for name in followed]
+    yield f"| {' | '.join(names)} |"
+    yield f"|---|{'---:|' * (len(names) - 1)}"
+    for row in analysis["strategies"]:
+        area, final = row["area"] or {}, row["final"] or {}
+        cells = [
+            f"`{row['name']}`",
+            percent(area.get("mean")),
+            percent(final.get("mean")),
+            f"{final['answers']:,.0f}" if final else "–",
+        ]
+        cells += [each["text"] for each in reached[row["name"]]]
+        cells += [percent(series.get(row["name"], {}).get("overall"), 1) for series in followed.values()]
+        yield f"| {' | '.join(cells)} |"
 
 
 def _comparison(path: Path, analysis: Row) -> Iterator[str]:

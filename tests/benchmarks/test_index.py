@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 
 from benchmarks import index
+from fixtures.simulations import PLAN, drawn
+
+from zoo.active.analysis import analyse
 
 
 def test_a_file_of_runs_becomes_a_table_of_its_studies_the_newest_of_each_seed(tmp_path: Path) -> None:
@@ -33,3 +36,19 @@ def test_a_comparison_is_told_in_its_own_words(tmp_path: Path) -> None:
     assert "## [families](families/analysis.json)" in page
     assert "`net`, `lstm` on digits, 6 seeds; data.train_size 300." in page
     assert "- data.train_size 300: No difference is shown." in page
+
+
+def test_simulations_are_told_as_a_table_and_in_their_own_words(tmp_path: Path) -> None:
+    analysis = analyse(PLAN, drawn())
+    (tmp_path / "labels").mkdir()
+    machine = {"runs": 3, "cpu_minutes": 5.0, "processor": ["a processor"]}
+    plan = {**analysis["plan"], "question": {"recipe": "net", "seeds": 6}, "pool": 1000}
+    (tmp_path / "labels/analysis.json").write_text(json.dumps({**analysis, "plan": plan, "machine": machine}))
+    page = index.page(tmp_path)
+    assert all(f"- {verdict['text']}" in page for verdict in analysis["verdicts"])
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    strategies = analysis["strategies"]
+    assert [row[0] for row in rows] == [f"| `{each['name']}`" for each in strategies]
+    assert [row[1] for row in rows] == [f"{100 * each['area']['mean']:.2f}" for each in strategies]
+    targets = {row["strategy"]: [each["text"] for each in row["reached"]] for row in analysis["targets"]}
+    assert [row[4 : 4 + len(PLAN["targets"])] for row in rows] == [targets[each["name"]] for each in strategies]
