@@ -62,6 +62,7 @@ def test_runs_lists_and_shows_history(home: Path, capsys: pytest.CaptureFixture[
     assert main(["runs", "photos-0-1"]) == 0
     assert "train\n" not in (out := capsys.readouterr().out)
     assert "accuracy" in out
+    assert document(capsys, "runs", str(home / "runs")) == [row | {"path": str(home / "runs" / "photos-0-1")}]
 
 
 def test_runs_without_any(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

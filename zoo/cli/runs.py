@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -21,13 +22,17 @@ FIGURES = ("loss", "accuracy")  # of a round of a simulation
 @click.argument("run", required=False, shell_complete=complete_run)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 def runs(run: str | None, as_json: bool) -> None:
-    """List the runs in ./runs, or show the history of RUN: a path, a name under runs/, or latest."""
-    from zoo.training.run import find_run, list_runs
+    """List the runs in ./runs, or show the history of RUN: a path, a name under runs/, or latest.
 
-    if run is not None:
+    Where RUN is a folder of runs, such as that of a comparison, these are listed.
+    """
+    from zoo.training.run import RUNS, find_run, list_runs
+
+    found = list_runs(RUNS if run is None else Path(run))
+    if run is not None and not found:
         _history(find_run(run), as_json)
         return
-    rows = [_row(each) for each in list_runs()]
+    rows = [_row(each) for each in found]
     if as_json:
         print_json(rows)
         return
