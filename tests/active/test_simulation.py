@@ -9,17 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from fixtures import benches
 from fixtures.benches import asking, bench, left, lines, permuted, recipe, shuffled, simulated, simulation
 from msgspec.structs import replace as changed
 
+from zoo.active import choosing
 from zoo.active.benches import Bench
 from zoo.active.events import Phase, RoundDone
 from zoo.active.journal import CORRECT, CURVE, QUERIES, STOP, TIMINGS, Journal, Labels, curve, labelled
 from zoo.active.material import Material, gather
 from zoo.active.oracle import Oracle
+from zoo.active.scoring import Scorer
 from zoo.errors import Interrupted, RunError
 from zoo.recipe import Recipe
 from zoo.training.checkpoint import dumps
@@ -163,20 +166,38 @@ def test_stopped_at_every_event_it_goes_on_as_if_it_had_not_been(
     assert same(run, whole)
 
 
+@pytest.mark.parametrize("place", ["training", "trained", "tested", "scoring", "selecting", "persisting"])
 def test_killed_outright_it_goes_on_as_if_it_had_not_been(
-    full: tuple[Recipe, Bench], whole: Run, tmp_path: Path
+    place: str, full: tuple[Recipe, Bench], whole: Run, tmp_path: Path
 ) -> None:
-    child = multiprocessing.get_context("fork").Process(target=_die_choosing, args=(tmp_path / "run", *full))
+    child = multiprocessing.get_context("fork").Process(target=_die, args=(place, tmp_path / "run", *full))
     child.start()
     child.join()
     assert child.exitcode == -signal.SIGKILL
     assert same(simulated(tmp_path / "run", *full), whole)
 
 
-def _die_choosing(folder: Path, asked: Recipe, shared: Bench) -> None:
+def _die(place: str, folder: Path, asked: Recipe, shared: Bench) -> None:
+    """Be killed in round 1 of a simulation: as it trains, tests, is tested, or in the midst of what follows its choosing."""
+
+    def killed(*args: Any, **more: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def half_written(journal: Journal, name: str, line: Any) -> None:
+        with (journal.run.path / name).open("ab") as file:
+            file.write(msgspec.json.encode(line)[:40])
+        killed()
+
+    among = {"scoring": (Scorer, "_fields", killed), "selecting": (choosing, "rank", killed)}
+    among["persisting"] = (Journal, "add", half_written)
+    phase = Phase(name="train", round=0, labels=0)
     for event in simulation(folder, asked, shared).events():
-        if isinstance(event, Phase) and (event.name, event.round) == ("choose", 1):
-            os.kill(os.getpid(), signal.SIGKILL)
+        phase = event if isinstance(event, Phase) else phase
+        now = {StepDone: "training", RoundDone: "tested"}.get(type(event)) or {"test": "trained"}.get(phase.name)
+        if phase.round == 1 and now == place:
+            killed()
+        if (phase.name, phase.round) == ("choose", 1) and place in among:
+            setattr(*among[place])
 
 
 @pytest.mark.parametrize("name", [QUERIES, CURVE, TIMINGS, CORRECT, STOP])
