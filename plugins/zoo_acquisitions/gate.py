@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from zoo.active.gate import boundary, energy, knn, threshold
+from zoo.active.gate import boundary, knn, threshold
 from zoo.active.selection import select
 from zoo.bases import Gate, Pool
 from zoo.errors import ComponentError
+from zoo.training.outliers import energy
 from zoo_acquisitions.specs.filters import needs_of
 from zoo_acquisitions.specs.gate import NEIGHBOURS
 from zoo_acquisitions.specs.gate import Gate as GateParams

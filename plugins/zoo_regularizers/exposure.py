@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from zoo.bases import Context, Outliers, Regularizer
 from zoo.training.losses import per_sample
+from zoo.training.outliers import energy
 from zoo.training.randomness import Draws
 from zoo_regularizers import schemas
 
@@ -53,8 +54,8 @@ class OutlierExposure(Regularizer):
         if self._outliers is None:
             return None
         known = targets.sum(dim=1) if targets.ndim > 1 else torch.ones_like(targets, dtype=logits.dtype)
-        energy = -logits.logsumexp(dim=1)
-        bounds = known * functional.softplus(energy) + (1 - known) * functional.softplus(-energy)
+        e = energy(logits)
+        bounds = known * functional.softplus(e) + (1 - known) * functional.softplus(-e)
         return per_sample(logits, targets) + self._strength * bounds
 
 

@@ -10,26 +10,12 @@ from sklearn.neighbors import NearestNeighbors
 from torch import Tensor
 
 from zoo.active import gate
-from zoo.active.gate import auroc, boundary, energy, folds, fpr_at_tpr, knn, threshold
+from zoo.active.gate import auroc, boundary, folds, fpr_at_tpr, knn, threshold
 from zoo.errors import ComponentError
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-def test_energy_is_minus_the_logarithm_of_the_sum_of_exponentials() -> None:
-    logits = torch.tensor([[0.0, 0.0], [1.0, 3.0], [1000.0, 0.0], [-1000.0, -1000.0]])
-    expected = [-math.log(2), -math.log(math.e + math.e**3), -1000.0, 1000.0 - math.log(2)]
-    assert energy(logits).tolist() == pytest.approx(expected)
-    assert energy(logits.half()[:2]).dtype == torch.float32
-
-
-def test_energy_tells_large_logits_from_small_ones_where_their_softmax_is_the_same() -> None:
-    known, unknown = torch.tensor([[9.0, 4.0]]), torch.tensor([[5.0, 0.0]])
-    assert torch.equal(known.softmax(1), unknown.softmax(1))
-    assert float(energy(known)) < float(energy(unknown))
-    assert energy(known.log_softmax(1)).tolist() == pytest.approx([0.0], abs=1e-6)
 
 
 def test_distances_are_between_directions() -> None:

@@ -13,7 +13,6 @@ from fixtures import benches
 from fixtures.benches import asking, bench, finished, lines, recipe, simulated
 from PIL import Image
 
-from zoo.active.gate import energy
 from zoo.active.journal import Labels
 from zoo.active.material import gather
 from zoo.active.scoring import Scorer
@@ -25,7 +24,7 @@ from zoo.training.checkpoint import dumps, loads
 from zoo.training.events import EpochDone, StepDone
 from zoo.training.experiment import Experiment, build
 from zoo.training.loop import fit
-from zoo.training.outliers import OUTLIERS
+from zoo.training.outliers import OUTLIERS, energy
 from zoo.training.progress import Progress
 
 ROWS = np.array([150, 3, 77, 20, 21, 22, 5, 199, 100, 60, 61, 62])

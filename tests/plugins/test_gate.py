@@ -9,12 +9,13 @@ import torch
 from fixtures.pools import CATALOG, component, needs, noise
 from torch import Tensor
 
-from zoo.active.gate import boundary, energy, knn, threshold
+from zoo.active.gate import boundary, knn, threshold
 from zoo.active.selection import select
 from zoo.bases import Gate, HeldOut, Labeled
 from zoo.errors import ComponentError, RecipeError
 from zoo.registry import resolve_component
 from zoo.testing.pool import MemoryPool
+from zoo.training.outliers import energy
 
 IDS = [f"{number:03}" for number in range(40)]
 LOGITS = noise(40, 3).float() * 2

@@ -20,15 +20,6 @@ from zoo.training.randomness import uniform_ids
 BLOCK = 1024  # rows that are compared with as many others at a time
 
 
-def energy(logits: Tensor) -> Tensor:
-    """Return float32 `(n,)`, the free energy -ln Σ_c exp z_c of logits `(n, C)` at temperature 1.
-
-    Liu, Wang, Owens and Li, "Energy-based out-of-distribution detection", NeurIPS 2020. Logits must be as the network gives them:
-    log-probabilities, and the outputs of an ensemble that averages probabilities, all have energy 0.
-    """
-    return -logits.float().logsumexp(dim=1)
-
-
 def knn(embeddings: Tensor, labeled: Tensor, k: int) -> Tensor:
     """Return float32 `(n,)`: the Euclidean distance of each row to its k-th nearest labelled one, all rows at length 1.
 

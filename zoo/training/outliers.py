@@ -37,6 +37,15 @@ class Outliers:
         return self.preprocess.train(images, Draws(draws.seed, draws.epoch, own))
 
 
+def energy(logits: Tensor) -> Tensor:
+    """Return float32 `(n,)`, the free energy -ln Σ_c exp z_c of logits `(n, C)` at temperature 1.
+
+    Liu, Wang, Owens and Li, "Energy-based out-of-distribution detection", NeurIPS 2020. Logits must be as the network gives them:
+    log-probabilities, and the outputs of an ensemble that averages probabilities, all have energy 0.
+    """
+    return -logits.float().logsumexp(dim=1)
+
+
 def outliers(data: Dataset, preprocess: Preprocess, workers: Workers) -> Outliers | None:
     """Return the outliers of a data set, None where it has no split of them."""
     split = data.splits.get(OUTLIERS)
