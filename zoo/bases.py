@@ -159,7 +159,8 @@ class Pool(Block, Protocol):
     `seed` and `round` feed `zoo.training.randomness.uniform_ids`, the source of every draw of a strategy, ties included.
     `labeled` are the samples labelled so far, `held_out` what models say of them that were not trained on them; `target` is
     float32 `(t, T, C)`, the log-probabilities of T dropout passes over the inputs that predictions are wanted for. All of them
-    want to be named in `needs`. `taken(positions)` is the pool of these
+    want to be named in `needs`. Fields stand where the model is, on the CPU where memory there is short; labels, positions and
+    draws are on the CPU. `taken(positions)` is the pool of these
     positions (int64) alone, in this order; `needs` narrows what may be read of it to what is named there as well.
     """
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -110,7 +110,8 @@ class UnlabeledPool:
         return part
 
     def _copied(self, values: Tensor, positions: Tensor) -> Tensor:
-        room, start = self._room(values), 0
+        # Where the others are: what a strategy reads together stands together.
+        room, start = self._room(values, values.device, self._fits({"": values})), 0
         for some in positions.split(self._unit):
             room[start : start + len(some)] = values[some]
             start += len(some)
@@ -143,20 +144,25 @@ class UnlabeledPool:
         """Compute a field, and with it those that come of the same pass."""
         together = ONE_PASS if name in ONE_PASS else frozenset({name})
         wanted = (self._needs & together) - set(self._kept)
-        start = 0
+        start, fits = 0, True
         for count, fields in self._computed(wanted):
+            fits = fits if start else self._fits(fields)
             for each, values in fields.items():
                 if each not in self._kept:
-                    self._kept[each] = self._room(values)
+                    self._kept[each] = self._room(values, self._device, fits)
                 self._kept[each][start : start + count] = values
             start += count
 
-    def _room(self, like: Tensor) -> Tensor:
-        """Return an uninitialised tensor with a row for each sample."""
+    def _fits(self, like: Fields) -> bool:
+        """Return whether these fields of all samples may be in memory, which others that are needed have their share of."""
+        size = sum(len(self) * math.prod(values.shape[1:]) * values.element_size() for values in like.values())
+        return size * max(1, len(self._needs & FIELDS)) <= self._memory_limit * 2**20 * len(like)
+
+    def _room(self, like: Tensor, device: torch.device, fits: bool) -> Tensor:
+        """Return an uninitialised tensor with a row for each sample, on the device or, where that does not fit, in a file."""
         shape = (len(self), *like.shape[1:])
-        fields = max(1, len(self._needs & FIELDS))
-        if fields * np.prod(shape) * like.element_size() <= self._memory_limit * 2**20:
-            return torch.empty(shape, dtype=like.dtype, device=self._device)
+        if fits:
+            return torch.empty(shape, dtype=like.dtype, device=device)
         return torch.from_numpy(empty(shape, torch.empty(0, dtype=like.dtype).numpy().dtype))
 
     def _computed(self, wanted: frozenset[str]) -> Iterator[tuple[int, Fields]]:
