@@ -48,7 +48,9 @@ class Embeddings:
         start = 0
         for part in self._parts:
             here = (rows >= start) & (rows < start + len(part))
-            found[here] = part[rows[here] - start].to(found)  # labelled ones may be on the device, and the pool in a file
+            found[here] = part[rows[here] - start].to(
+                found
+            )  # labelled ones may be on the device, and the pool in a file
             start += len(part)
         return found
 

@@ -316,6 +316,8 @@ def test_a_rule_ends_it_with_its_words(
     run = simulated(tmp_path / "run", with_active(plain, stop=rules), tiny)
     assert [line.get("stop") for line in lines(run, CURVE)] == [None, reason]
     assert figures(run)["stop"] == reason and len(lines(run)) == 2
+    watched = [dict.fromkeys(rules, labels) for labels in (20, 26)]
+    assert [line["stopping"] for line in lines(run, CURVE)] == watched
     assert curve(run.path, "margin", 0, 359, unknown=False).finished
 
 
@@ -332,7 +334,8 @@ def test_predictions_that_do_not_change_end_it(tmp_path: Path) -> None:
     run = simulated(tmp_path / "run", asked, bench(asked))
     stop = lines(run, CURVE)[-1]["stop"]
     assert "predictions on 200 samples of the stop set are stable: mean kappa 1.0000" in stop
-    assert [line["round"] for line in lines(run, CURVE)] == [0, 1, 2, 3]
+    watched = [line["stopping"] for line in lines(run, CURVE)]
+    assert watched == [{"stable": kappa} for kappa in (None, None, None, 1.0)]
 
 
 def test_the_last_round_is_as_short_as_the_pool_and_an_empty_one_ends_it(

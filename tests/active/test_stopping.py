@@ -51,6 +51,18 @@ def test_no_rule_stops_before_the_first_round(rule: str) -> None:
     assert parse(rule).reason([]) is None
 
 
+def test_what_a_rule_watches_is_told_from_the_first_round_that_has_it() -> None:
+    accuracies = validated(0.5, 0.6, 0.6, 0.55)
+    assert [parse("plateau").watched(accuracies[:n]) for n in range(5)] == [None, 0, 0, 1, 2]
+    assert [parse("labels=9").watched(accuracies[:n]) for n in range(5)] == [None, 20, 40, 60, 80]
+    rounds = predicted("0000011111", "0000111100", "0000111100", "0000111100")  # kappas 0.4, 1 and 1
+    assert [parse("stable").watched(rounds[:n]) for n in (0, 3)] == [None, None]
+    assert parse("stable").watched(rounds) == pytest.approx(0.8)
+    curve = on_curve(0.1, [60, 80, 100, 120, 140])
+    assert parse("gain=1").watched(curve[:4]) is None
+    assert parse("gain=1").watched(curve) == pytest.approx(10 * math.log(240 / 140))
+
+
 @pytest.mark.parametrize(
     "text",
     ["labels", "labels=", "labels=0", "labels=1.5", "labels=many", "plateau=0", "plateau=", "plateau=-1", "stable=0",

@@ -89,6 +89,17 @@ def test_what_is_there_is_analysed_again(done: Path, capsys: pytest.CaptureFixtu
     assert "analysis.json" in capsys.readouterr().err
 
 
+def test_a_simulation_is_shown_round_by_round_with_what_its_rules_watch(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*SHORT, "--stop", "labels=900", "--seeds", "1"]) == 0
+    capsys.readouterr()
+    assert main(["runs", "al/margin-0", "--json"]) == 0
+    rounds = json.loads(capsys.readouterr().out)["history"]
+    assert [(row["round"], row["labels"], row["stopping/labels=900"]) for row in rounds] == [(0, 20, 20), (1, 26, 26)]
+    assert rounds[1]["test/accuracy"] == lines(Run(Path("al/margin-0")), "curve.jsonl")[1]["test"]["accuracy"]
+    assert main(["runs", "al"]) == 0
+    assert capsys.readouterr().out.count("conv-net-momentum") == 2
+
+
 STOPS = """
 from zoo import AcquisitionSpec, BatchStrategy, hookimpl
 

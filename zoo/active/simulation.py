@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -199,7 +199,12 @@ class Simulation:
             self.run.record_access("test", f"round {round}, corrupted", len(own.data.splits[ROBUSTNESS]))
             line["robustness"] = _figures((yield from own.answers(x, ROBUSTNESS)), classes)
         self._journal.add_row(CORRECT, round, np.packbits(answers.logits.argmax(axis=1) == answers.labels))
-        if reason := self._reason_to_stop(x, line):
+        history = self._history(x, line)
+        if self._rules:
+            line["stopping"] = {
+                text: rule.watched(history) for text, rule in zip(self._active.stop, self._rules, strict=True)
+            }
+        if reason := self._reason_to_stop(history, line):
             line["stop"] = reason
         elif labels.answers == len(self._bench.material.ids):
             line["stop"] = "everything in the pool has been asked for"
@@ -207,13 +212,8 @@ class Simulation:
         yield RoundDone(line=line)
         return line
 
-    def _reason_to_stop(self, x: Experiment, line: Mapping[str, Any]) -> str | None:
+    def _reason_to_stop(self, history: Sequence[stopping.Seen], line: Mapping[str, Any]) -> str | None:
         """Return in words why there is to be no further round; test plays no part, but where a replication says so."""
-        watched = None
-        if any("predictions" in rule.needs for rule in self._rules):
-            watched = self._bench.own.classes_of(x, self._stop_set())
-            self._journal.add_row(STOP, line["round"], watched.astype("<i4"))
-        history = [*self._history(watched is not None), _seen(line, watched)]
         for rule in self._rules:
             if reason := rule.reason(history):
                 return reason
@@ -223,10 +223,14 @@ class Simulation:
             return f"a replication ends here: the test error is {error:.2%}, and {limit:.2%} was to be reached"
         return None
 
-    def _history(self, predictions: bool) -> list[stopping.Seen]:
-        curve = self._journal.lines(CURVE)
-        watched = self._journal.stop_classes(len(self._stop_set())) if predictions else [None] * len(curve)
-        return [_seen(line, row) for line, row in zip(curve, watched, strict=True)]
+    def _history(self, x: Experiment, line: Mapping[str, Any]) -> list[stopping.Seen]:
+        """Return what the rounds have shown, that of this line with its model the last; what it predicts of the stop set is kept."""
+        lines, watched = [*self._journal.lines(CURVE), line], list[Any]()
+        if any("predictions" in rule.needs for rule in self._rules):
+            now = self._bench.own.classes_of(x, self._stop_set())
+            self._journal.add_row(STOP, line["round"], now.astype("<i4"))
+            watched = [*self._journal.stop_classes(len(now)), now]
+        return [_seen(each, row) for each, row in zip(lines, watched or [None] * len(lines), strict=True)]
 
     def _stop_set(self) -> torch.Tensor:
         draws = uniform_ids(self._seed, "stop set", 0, self._bench.material.ids)[:, 0]

@@ -46,12 +46,20 @@ class Rule(ABC):
         Raises ComponentError where a round lacks what the rule needs.
         """
 
+    @abstractmethod
+    def watched(self, history: Sequence[Seen]) -> float | None:
+        """Return the figure that the rule judges these rounds by, None where they are too few; raises what `reason` raises."""
+
 
 @dataclass(frozen=True, slots=True)
 class Labels(Rule):
     """Stops when there are so many labels."""
 
     count: int
+
+    def watched(self, history: Sequence[Seen]) -> float | None:
+        """Return the number of labels."""
+        return history[-1].labels if history else None
 
     def reason(self, history: Sequence[Seen]) -> str | None:
         """Return that the budget is spent."""
@@ -67,15 +75,18 @@ class Plateau(Rule):
     needs: ClassVar[frozenset[str]] = frozenset({"validation"})
     rounds: int = 5
 
+    def watched(self, history: Sequence[Seen]) -> int | None:
+        """Return how many rounds ago the best one was."""
+        accuracies = _accuracies(history)
+        return len(accuracies) - 1 - accuracies.index(max(accuracies)) if accuracies else None
+
     def reason(self, history: Sequence[Seen]) -> str | None:
         """Return how long ago the best round was."""
+        since = self.watched(history)
+        if since is None or since < self.rounds:
+            return None
         accuracies = _accuracies(history)
-        if not accuracies:
-            return None
-        best = accuracies.index(max(accuracies))
-        since = len(accuracies) - 1 - best
-        if since < self.rounds:
-            return None
+        best = len(accuracies) - 1 - since
         return (
             f"validation accuracy has not risen for {since} rounds: "
             f"{accuracies[best]:.2%} at {history[best].labels} labels is the best"
@@ -93,16 +104,18 @@ class Stable(Rule):
     needs: ClassVar[frozenset[str]] = frozenset({"predictions"})
     kappa: float = 0.99
 
+    def watched(self, history: Sequence[Seen]) -> float | None:
+        """Return the mean kappa."""
+        mean = _mean_kappa(history)
+        return None if mean is None else float(mean)
+
     def reason(self, history: Sequence[Seen]) -> str | None:
         """Return the agreement."""
-        if len(history) <= PAIRS:
-            return None
-        last = [_predictions(seen) for seen in history[-PAIRS - 1 :]]
-        mean = sum(kappa(before, after) for before, after in pairwise(last)) / Fraction(PAIRS)
-        if mean < Fraction(str(self.kappa)):
+        mean = _mean_kappa(history)
+        if mean is None or mean < Fraction(str(self.kappa)):
             return None
         return (
-            f"predictions on {len(last[0])} samples of the stop set are stable: mean kappa {float(mean):.4f} "
+            f"predictions on {len(_predictions(history[-1]))} samples of the stop set are stable: mean kappa {float(mean):.4f} "
             f"over the last {PAIRS} pairs of rounds, at least {self.kappa:g}"
         )
 
@@ -121,18 +134,29 @@ class Gain(Rule):
 
     def reason(self, history: Sequence[Seen]) -> str | None:
         """Return the gain to be expected."""
+        points = self.watched(history)
+        if points is None or points >= self.points:
+            return None
+        return (
+            f"{AHEAD} labels more than {history[-1].labels} promise {points:.2f} percentage points of validation accuracy by the "
+            f"slope of the last {WINDOW} rounds, fewer than {self.points:g}"
+        )
+
+    def watched(self, history: Sequence[Seen]) -> float | None:
+        """Return the percentage points that further labels promise."""
         curve = [(seen.labels, accuracy) for seen, accuracy in zip(history, _accuracies(history), strict=True)]
         curve = [(labels, accuracy) for labels, accuracy in curve if labels > 0][-WINDOW:]
         slope = _slope(curve)
         if len(curve) < WINDOW or slope is None:
             return None
-        points = 100 * slope * math.log1p(AHEAD / curve[-1][0])
-        if points >= self.points:
-            return None
-        return (
-            f"{AHEAD} labels more than {curve[-1][0]} promise {points:.2f} percentage points of validation accuracy by the "
-            f"slope of the last {WINDOW} rounds, fewer than {self.points:g}"
-        )
+        return 100 * slope * math.log1p(AHEAD / curve[-1][0])
+
+
+def _mean_kappa(history: Sequence[Seen]) -> Fraction | None:
+    if len(history) <= PAIRS:
+        return None
+    last = [_predictions(seen) for seen in history[-PAIRS - 1 :]]
+    return sum((kappa(before, after) for before, after in pairwise(last)), Fraction()) / PAIRS
 
 
 def _slope(curve: Sequence[tuple[int, float]]) -> float | None:

@@ -74,6 +74,7 @@ def _rounds(run: Run) -> list[dict[str, Any]]:
             if split in line
             for figure in FIGURES
         }
+        | {f"stopping/{rule}": value for rule, value in line.get("stopping", {}).items()}
         for line in Journal(run).lines(CURVE)
     ]
 
