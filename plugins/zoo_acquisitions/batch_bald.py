@@ -115,6 +115,9 @@ class BatchBALD(BatchStrategy):
     batch, at most max(exact / C, samples); all n, or `candidates`, are looked at for the first sample, and only those that
     may still be the best for each of the others (drawn labelings change this estimate by their own error, no more).
     O(M T + n) memory beside blocks of 16 MiB.
+
+    A batch tells no more than which of the T passes is right, ln T nats. Of ten samples on repeated MNIST the first five told 2.2
+    of the 2.3 nats of ten passes, at whatever M: those after them are hardly told apart, copies among them. More passes tell more.
     """
 
     def __init__(self, settings: Settings) -> None:
