@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 # Before torch is imported anywhere: tests compute on little data, where a second thread only waits.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -50,6 +51,19 @@ def test_data() -> Path:
     if not folder:
         pytest.skip("ZOO_TEST_DATA names no folder with clothing/, mnist.npz and fashion-mnist.npz")
     return Path(folder).resolve()
+
+
+@pytest.fixture(scope="session")
+def comparison_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the comparison of `fixtures.comparisons`, to be read only: it is made once for all of pytest's workers."""
+    from fixtures.comparisons import conducted
+
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "comparison"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "report.html").exists():
+            conducted(folder)
+    return folder
 
 
 @pytest.fixture

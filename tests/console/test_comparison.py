@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -9,11 +10,11 @@ from fixtures.comparisons import (
     QUESTION,
     RNN,
     Analysis,
-    conducted,
     of_four_a_family,
     of_one_condition,
     of_one_seed,
     proposed,
+    read,
     renamed,
     with_failed,
     without_declared,
@@ -27,8 +28,8 @@ from zoo.report.numbers import p_value, percent, points, span
 
 
 @pytest.fixture(scope="module")
-def analysis(tmp_path_factory: pytest.TempPathFactory) -> Analysis:
-    return conducted(tmp_path_factory.mktemp("comparison"))
+def analysis(comparison_folder: Path) -> Analysis:
+    return read(comparison_folder)
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from fixtures.browser import Tab, executable, tab
-from fixtures.comparisons import conducted
 
 BROWSER = executable()
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium on the path, and ZOO_TEST_BROWSER names none")
@@ -31,10 +30,8 @@ OUTSIDE = """
 
 
 @pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("comparison")
-    conducted(folder)
-    return folder / "report.html"
+def page(comparison_folder: Path) -> Path:
+    return comparison_folder / "report.html"
 
 
 @pytest.fixture(scope="module")

@@ -85,6 +85,7 @@ def test_nothing_in_the_page_is_on_the_network(html: str) -> None:
     assert all(target.startswith("#") for target in re.findall(r"url\(([^)]*)\)", html))
 
 
+@pytest.mark.slow
 def test_the_same_analysis_gives_the_same_bytes_in_another_process(html: str, analysis: Row, tmp_path: Path) -> None:
     (tmp_path / "analysis.json").write_text(json.dumps(analysis), encoding="utf-8")
     code = (

@@ -14,10 +14,10 @@ import pytest
 from fixtures.comparisons import (
     CNN,
     Analysis,
-    conducted,
     of_four_a_family,
     of_one_condition,
     of_one_seed,
+    read,
     renamed,
     with_failed,
     without_declared,
@@ -71,18 +71,13 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("comparison")
+def analysis(comparison_folder: Path) -> Analysis:
+    return read(comparison_folder)
 
 
 @pytest.fixture(scope="module")
-def analysis(folder: Path) -> Analysis:
-    return conducted(folder)
-
-
-@pytest.fixture(scope="module")
-def html(folder: Path, analysis: Analysis) -> str:
-    return (folder / "report.html").read_text(encoding="utf-8")
+def html(comparison_folder: Path) -> str:
+    return (comparison_folder / "report.html").read_text(encoding="utf-8")
 
 
 def report(analysis: Analysis) -> str:
@@ -101,15 +96,15 @@ def test_conducting_a_comparison_leaves_its_report_which_is_that_of_its_analysis
 
 @pytest.mark.slow
 def test_the_same_analysis_gives_the_same_bytes_in_another_process(
-    analysis: Analysis, folder: Path, tmp_path: Path
+    analysis: Analysis, comparison_folder: Path, tmp_path: Path
 ) -> None:
     code = (
         "import json, sys; from pathlib import Path; from zoo.report.page import write_report\n"
         "write_report(json.loads(Path(sys.argv[1]).read_text()), Path(sys.argv[2]))"
     )
     again = tmp_path / "again.html"
-    subprocess.run([sys.executable, "-c", code, str(folder / "analysis.json"), str(again)], check=True)
-    assert again.read_bytes() == (folder / "report.html").read_bytes()
+    subprocess.run([sys.executable, "-c", code, str(comparison_folder / "analysis.json"), str(again)], check=True)
+    assert again.read_bytes() == (comparison_folder / "report.html").read_bytes()
 
 
 def test_the_page_is_well_formed_and_its_ids_are_its_own(html: str) -> None:
@@ -238,9 +233,9 @@ def test_pictures_are_shown_where_the_data_is_and_else_it_is_said_why_not(
     assert f"sample {examples[0]['sample']}" in text
 
 
-def test_the_report_is_written_whole(html: str, folder: Path) -> None:
+def test_the_report_is_written_whole(html: str, comparison_folder: Path) -> None:
     assert html.endswith("</html>")
-    assert {path.name for path in folder.glob("[!.]*")} == {
+    assert {path.name for path in comparison_folder.glob("[!.]*")} == {
         "analysis.json",
         "costs.json",
         "plan.json",

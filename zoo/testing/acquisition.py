@@ -72,9 +72,9 @@ def _strategy(component: Component[Any]) -> ScoreStrategy | BatchStrategy:
 
 
 def check_distinct_positions(component: Component[Any]) -> None:
-    """For every k from 1 to the pool's size, k distinct positions come back; k = n is the whole pool."""
+    """For k from 1 to the pool's size, k distinct positions come back; k = n is the whole pool."""
     strategy, pool = _strategy(component), _pool(component)
-    for k in range(1, SIZE + 1):
+    for k in (1, 2, 3, CLASSES, LABELED + 1, SIZE // 2, SIZE - 1, SIZE):
         chosen = select(strategy, pool, k)
         assert len(set(chosen)) == k, f"{len(set(chosen))} distinct positions for k={k}"
 
