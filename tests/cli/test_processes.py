@@ -44,15 +44,26 @@ def state(run: Run) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def together(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Return a run that two processes have trained, after looking at what they printed."""
-    folder = tmp_path_factory.mktemp("together")
-    status, out, err = end(start(*SMALL, "--run", str(folder / "two"), "--devices", "2", "--json"))
-    assert (status, json.loads(out)["run"]) == (0, str(folder / "two"))
-    assert [line.split()[0] for line in err.splitlines() if f"/{EPOCHS} " in line] == [
-        f"{epoch}/{EPOCHS}" for epoch in range(1, EPOCHS + 1)
-    ]
-    assert "process 1" not in err
-    return Run(folder / "two")
+    """Return a run that two processes have trained, one SIGINT between, after looking at what they printed."""
+    run = Run(tmp_path_factory.mktemp("together") / "two")
+    process = start(*SMALL, "--run", str(run.path), "--devices", "2", "--json")
+    metrics, deadline = run.path / "metrics.jsonl", time.monotonic() + 60
+    while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    status, out, first = end(process)
+    assert (status, out) == (130, "")
+    assert first.count("SIGINT at step ") == 1
+    assert first.endswith(f"try: zoo train --resume {run.path} --devices 2\n")
+    assert "Traceback" not in first
+    assert run.status == "interrupted"
+    status, out, second = end(start("train", "--resume", str(run.path), "--devices", "2", "--json"))
+    result = json.loads(out)
+    assert (status, result["run"], result["exact"]) == (0, str(run.path), True), second
+    told = [line.split()[0] for line in (first + second).splitlines() if f"/{EPOCHS} " in line]
+    assert told == [f"{epoch}/{EPOCHS}" for epoch in range(1, EPOCHS + 1)]
+    assert "process 1" not in first + second
+    return run
 
 
 def figures(run: Run, epochs: int) -> list[dict[str, Any]]:
@@ -69,22 +80,15 @@ def test_two_processes_share_a_batch_and_learn_as_one_does(together: Run) -> Non
     assert [run.path for run in list_runs(together.path.parent)] == [together.path]
 
 
-def test_one_sigint_stops_both_with_one_checkpoint_and_they_go_on_bit_by_bit(together: Run) -> None:
-    process = start(*SMALL, "--run", "stopped", "--devices", "2", "--json")
-    metrics, deadline = Path("stopped/metrics.jsonl"), time.monotonic() + 60
-    while not (metrics.exists() and metrics.stat().st_size) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    status, out, err = end(process)
-    assert (status, out) == (130, "")
-    assert err.count("SIGINT at step ") == 1
-    assert err.endswith("try: zoo train --resume stopped --devices 2\n")
-    assert "Traceback" not in err
-    run = Run(Path("stopped"))
-    assert run.status == "interrupted"
-    status, out, err = end(start("train", "--resume", "stopped", "--devices", "2", "--json"))
+def test_one_sigint_stops_both_with_one_checkpoint_and_they_go_on_together(together: Run) -> None:
+    assert together.status == "finished" and [row["epoch"] for row in together.history()] == list(range(1, EPOCHS + 1))
+
+
+@pytest.mark.slow
+def test_what_was_stopped_and_went_on_is_bit_by_bit_what_was_never_stopped(together: Run) -> None:
+    status, out, err = end(start(*SMALL, "--run", "whole", "--devices", "2", "--json"))
     assert (status, json.loads(out)["exact"]) == (0, True), err
-    assert state(run) == state(together)
+    assert state(Run(Path("whole"))) == state(together)
 
 
 @pytest.mark.slow
