@@ -53,6 +53,19 @@ class EmbeddingClassifier(nn.Module):
         return [f"{child}.{i}" for i in range(len(module))] if isinstance(module, nn.ModuleList) else [child]
 
 
+class AdaptivePool(nn.AdaptiveAvgPool2d):
+    """Averages maps `(B, C, H, W)` to `(height, width)`, None being what they have.
+
+    Maps of that size are returned themselves, where torch averages each pixel alone, forward and backward.
+    """
+
+    output_size: tuple[int | None, int | None]
+
+    def forward(self, x: Tensor) -> Tensor:
+        fits = all(to in (None, side) for side, to in zip(x.shape[-2:], self.output_size, strict=True))
+        return x if fits else super().forward(x)
+
+
 def widened(sizes: Iterable[int], width: float) -> tuple[int, ...]:
     """Return numbers of channels or units times a width multiplier, rounded and at least 1.
 

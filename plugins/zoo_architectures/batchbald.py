@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from zoo.modules import Dropout2d
-from zoo_architectures.base import EmbeddingClassifier, widened
+from zoo_architectures.base import AdaptivePool, EmbeddingClassifier, widened
 from zoo_architectures.specs.convolutional import BatchBALDCNN as Params
 
 Size = tuple[int, int]
@@ -32,7 +32,7 @@ class BatchBALDCNN(EmbeddingClassifier):
         self.dropout1 = Dropout2d(0.0, place="body")
         self.conv2 = nn.Conv2d(filters1, filters2, 5)
         self.dropout2 = Dropout2d(0.0, place="body")
-        self.adapt = nn.AdaptiveAvgPool2d((height, width))
+        self.adapt = AdaptivePool((height, width))
         self.flatten = nn.Flatten()
         self.hidden = nn.Linear(filters2 * height * width, units)
         self.head = nn.Linear(units, num_outputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from zoo.modules import Dropout
-from zoo_architectures.base import EmbeddingClassifier, glorot, widened
+from zoo_architectures.base import AdaptivePool, EmbeddingClassifier, glorot, widened
 from zoo_architectures.specs import convolutional as specs
 
 Size = tuple[int, int]
@@ -25,7 +25,7 @@ class ConvNet(EmbeddingClassifier):
         self.conv = nn.Conv2d(in_channels, params.filters, 3, padding=1)
         self.relu = nn.ReLU()
         self.pool = nn.MaxPool2d(2)
-        self.adapt = nn.AdaptiveAvgPool2d((height, width))
+        self.adapt = AdaptivePool((height, width))
         self.flatten = nn.Flatten()
         self.hidden = nn.Linear(params.filters * height * width, params.hidden)
         self.hidden_relu = nn.ReLU()
@@ -60,7 +60,7 @@ class LeNet5(EmbeddingClassifier):
         self.pool = nn.MaxPool2d(2) if params.pooling == "max" else nn.AvgPool2d(2)
         self.conv1 = nn.Conv2d(in_channels, maps1, 5, padding=2)
         self.conv2 = nn.Conv2d(maps1, maps2, 5)
-        self.adapt = nn.AdaptiveAvgPool2d((height, width))
+        self.adapt = AdaptivePool((height, width))
         self.flatten = nn.Flatten()
         self.dense1 = nn.Linear(maps2 * height * width, units1)
         self.dense2 = nn.Linear(units1, units2)
@@ -98,7 +98,7 @@ class KerasCNN(EmbeddingClassifier):
         self.conv1 = nn.Conv2d(in_channels, filters1, params.kernel)
         self.conv2 = nn.Conv2d(filters1, filters2, params.kernel)
         self.pool = nn.MaxPool2d(2)
-        self.adapt = nn.AdaptiveAvgPool2d((height, width))
+        self.adapt = AdaptivePool((height, width))
         self.pool_dropout = Dropout(0.0, place="body")
         self.flatten = nn.Flatten()
         self.hidden = nn.Linear(filters2 * height * width, units)

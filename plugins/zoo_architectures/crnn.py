@@ -7,7 +7,7 @@ from typing import cast
 from torch import Tensor, nn
 
 from zoo_architectures import cells
-from zoo_architectures.base import EmbeddingClassifier
+from zoo_architectures.base import AdaptivePool, EmbeddingClassifier
 from zoo_architectures.specs.hybrid import CRNN as Params
 
 Size = tuple[int, int]
@@ -36,7 +36,7 @@ class CRNN(EmbeddingClassifier):
             [_convolution(in_channels, params.filters), _convolution(params.filters, channels)]
         )
         height = min(image_size[0] // 4, _HIGHEST)
-        self.adapt = nn.AdaptiveAvgPool2d((height, None))
+        self.adapt = AdaptivePool((height, None))
         self.stack = cells.gated(
             params.cell, channels * height, params.hidden,
             layers=params.layers, bidirectional=True, forget_bias=params.forget_bias,

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from zoo.modules import Dropout
 from zoo_architectures import cells
-from zoo_architectures.base import EmbeddingClassifier, widened
+from zoo_architectures.base import AdaptivePool, EmbeddingClassifier, widened
 from zoo_architectures.specs.recurrent import ReNet as Params
 
 Size = tuple[int, int]
@@ -59,7 +59,7 @@ class ReNet(EmbeddingClassifier):
         channels = [in_channels] + [2 * hidden] * params.layers
         self.sweeps = nn.ModuleList(Sweeps(a, hidden, params) for a in channels[:-1])
         height, width = (min(-(-side // _PATCH**params.layers), _LARGEST_MAP) for side in image_size)
-        self.adapt = nn.AdaptiveAvgPool2d((height, width))
+        self.adapt = AdaptivePool((height, width))
         sizes = (2 * hidden * height * width, *dense)
         self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(sizes))
         self.relu = nn.ReLU()

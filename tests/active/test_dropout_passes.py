@@ -409,6 +409,19 @@ def test_a_module_called_twice_has_one_mask_in_a_pass() -> None:
     assert torch.equal(first, (2.0 * mask(0, "dropout", 0, 40)).expand(3, 40))
 
 
+@pytest.mark.parametrize("dropout", [nn.Dropout(0.5), nn.Dropout2d(0.5), nn.AlphaDropout(0.5)])
+def test_what_is_dropped_does_not_depend_on_the_memory_format_and_keeps_it(dropout: nn.Module) -> None:
+    seen: list[Tensor] = []
+    model = nn.Sequential(dropout, nn.Flatten(), seeded(lambda: nn.Linear(4 * 6 * 5, 3)))
+    model[1].register_forward_pre_hook(lambda module, args: seen.append(args[0]))
+    maps = torch.arange(2.0 * 4 * 6 * 5).view(2, 4, 6, 5)
+    one = passes(model, maps, seed=0, passes=3)
+    two = passes(model, maps.contiguous(memory_format=torch.channels_last), seed=0, passes=3)
+    assert torch.equal(one, two)
+    assert all(map(torch.equal, seen[:3], seen[3:]))
+    assert [x.is_contiguous(memory_format=torch.channels_last) for x in seen] == [False] * 3 + [True] * 3
+
+
 @pytest.mark.parametrize(
     ("dropout", "shape"),
     [

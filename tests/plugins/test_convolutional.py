@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import timm
 import torch
@@ -10,6 +12,7 @@ from torch.nn import functional
 from zoo.evaluation.cost import count_macs
 from zoo.modules import Dropout, attach_dropout
 from zoo.training.randomness import stream
+from zoo_architectures.base import AdaptivePool
 
 
 def test_conv_net_has_these_layers_and_weights_on_mnist_images() -> None:
@@ -87,6 +90,14 @@ def test_the_smallest_image_leaves_one_pixel_and_large_ones_cost_no_more_weights
     model = build(name, (1, size, size))
     assert model.forward_features(images(1, 1, size, size)).shape[2:] == (1, 1)
     assert weights(on_meta(name, (1, 224, 224))) == weights(on_meta(name, (1, 28, 28)))
+
+
+@pytest.mark.parametrize("size", [(5, 4), (5, None), (None, None)])
+def test_maps_of_the_size_asked_for_are_returned_themselves_and_others_are_averaged(size: Any) -> None:
+    pool, torchs, maps, large = AdaptivePool(size), nn.AdaptiveAvgPool2d(size), images(2, 3, 5, 4), images(2, 3, 9, 8)
+    assert pool(maps) is maps
+    assert torch.equal(maps, torchs(maps))
+    assert torch.equal(pool(large), torchs(large))
 
 
 def test_keras_cnn_has_the_published_layers_and_weights() -> None:
