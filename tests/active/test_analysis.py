@@ -79,11 +79,11 @@ def test_a_stopped_seed_keeps_its_last_error_in_the_mean_that_is_held_against_ta
     whole = by_hand("entropy", 0, COUNTS, ENTROPY)  # errors 75, 25, 25, 0 %: with 25 held, means of 75, 25, 25, 12.5 %
     (row,) = targets(compared(SHORT, [whole, stopped]), [0.13, 0.12])
     assert [each["text"] for each in row["reached"]] == ["40", "> 40"]
-    assert "a simulation that was stopped keeps its last error" in texts(analyse(SHORT, [whole, stopped]))
+    assert "a simulation that was stopped keeps its last one" in texts(analyse(SHORT, [whole, stopped]))
     # One that goes on may still fall: nothing is said beyond its last round.
     (row,) = targets(compared(SHORT, [whole, replace(stopped, finished=False)]), [0.13])
     assert row["reached"][0]["text"] == "> 20"
-    assert "keeps its last error" not in texts(analyse(SHORT, [whole, early]))
+    assert "keeps its last one" not in texts(analyse(SHORT, [whole, early]))
 
 
 def test_label_savings_are_those_counted_by_hand() -> None:
@@ -105,7 +105,9 @@ def test_a_strategy_that_never_gets_there_is_told_and_not_dropped() -> None:
     (row,) = analysis["savings"]
     assert (row["final"]["answers"], row["final"]["text"], row["final"]["factor_text"]) == (None, "> 40", "< 1.00")
     assert savings(compared(SHORT, swapped), [0.0])[0]["targets"][0]["factor_text"] == "< 1.00"
-    assert "entropy does not reach random's final accuracy of 100.00 %" in texts(analysis, "saving")
+    assert "entropy does not reach random's accuracy at 40 answers, 100.00 %, with 40 answers." in texts(
+        analysis, "saving"
+    )
     neither = savings(compared(SHORT, [by_hand(n, 0, COUNTS, RANDOM) for n in ("random", "entropy")]), [0.0])
     assert neither[0]["targets"][0]["factor_text"] == "not reached"
 
@@ -186,8 +188,8 @@ def test_a_declared_pair_that_is_missing_counts_among_the_comparisons(curves: li
     first, missing = analysis["pairs"][:2]
     assert first["p_holm"] == pytest.approx(2 * first["difference"]["p"])
     assert (missing["difference"], missing["p_holm"]) == (None, 1.0)
-    assert "Nothing can be said of badge against random: badge was not simulated." in texts(analysis, "pair")
-    assert "Not begun: badge." in texts(analysis)
+    assert "Nothing can be said of badge against random: badge has no simulation to compare." in texts(analysis, "pair")
+    assert "Without a simulation to compare: badge." in texts(analysis)
 
 
 def test_where_learning_actively_does_not_help_is_told_by_answers(analysis: Row) -> None:
@@ -264,12 +266,61 @@ def test_unfinished_simulations_are_compared_on_what_all_have(curves: list[Curve
     )
 
 
+def test_a_pair_is_compared_on_what_its_own_two_have(curves: list[Curve], analysis: Row) -> None:
+    short = [
+        replace(c, rounds=c.rounds[:2], correct=c.correct[:2], finished=False) if c.strategy == "bald" else c
+        for c in curves
+    ]
+    cut = analyse(PLAN, short)
+    assert cut["range"] == [20, 40]
+    for before, after in zip(analysis["pairs"], cut["pairs"], strict=True):
+        assert before["range"] == [20, 240]
+        if "bald" in (after["a"], after["b"]):
+            assert after["range"] == [20, 40]
+        else:
+            assert (after["difference"], after["range"]) == (before["difference"], before["range"])
+
+
+def test_savings_hold_what_a_rule_has_stopped_and_name_the_answers_they_are_about() -> None:
+    """A seed of random that was stopped at once would else cut the mean to the first rounds, and with it what is saved."""
+    stopped = by_hand("random", 1, COUNTS[:2], RANDOM[:2], stop="enough")
+    curves = [*two(), stopped, by_hand("entropy", 1, COUNTS, ENTROPY)]
+    (row,) = savings(compared(SHORT, curves), [])
+    # Random ends at the mean of 75 and 50 %, which entropy has three quarters of the way from 25 to 75 %.
+    assert (row["random_last"], row["final"]["accuracy"]) == (40, pytest.approx(0.625))
+    assert (row["final"]["random"], row["final"]["answers"]) == (40, pytest.approx(17.5))
+    assert "reaches random's accuracy at 40 answers, 62.50 %, with 18 answers" in texts(
+        analyse(SHORT, curves), "saving"
+    )
+
+
+def test_what_was_reached_before_anything_was_asked_has_no_saving_factor() -> None:
+    falling = [by_hand("random", 0, COUNTS, RANDOM[::-1]), by_hand("entropy", 0, COUNTS, ENTROPY)]
+    analysis = analyse(SHORT, falling)
+    (row,) = analysis["savings"]
+    assert (row["final"]["random"], row["final"]["factor"], row["final"]["factor_text"]) == (10, None, "–")
+    assert "was reached before anything was asked: what entropy saves cannot be told." in texts(analysis, "saving")
+
+
+def test_better_everywhere_names_the_numbers_of_answers() -> None:
+    first, few, most = [0] * 40, [1] * 4 + [0] * 36, [1] * 36 + [0] * 4
+    wins = [by_hand(n, s, COUNTS[:2], [first, t]) for n, t in (("random", few), ("entropy", most)) for s in range(6)]
+    assert texts(analyse(SHORT, wins), "helps") == (
+        "entropy is better than random at all numbers of answers after the initial set: 20."
+    )
+
+
 def test_an_unfinished_simulation_of_one_round_leaves_figures_at_that_count(curves: list[Curve]) -> None:
     begun = [*curves[:6], Curve("entropy", 0, curves[6].rounds[:1], curves[6].correct[:1])]
     analysis = analyse(PLAN, begun)
     assert analysis["range"] == [20, 20]
     assert analysis["against_random"][0]["rounds"] == []
     assert "has no round in common with random" in texts(analysis, "helps")
+    (row, *_) = [row for row in analysis["pairs"] if row["a"] == "entropy"]
+    assert (row["difference"], row["missing"]) == (None, "they share no round after the initial set")
+    assert "Nothing can be said of entropy against random: they share no round after the initial set." in texts(
+        analysis, "pair"
+    )
     json.dumps(analysis, allow_nan=False)
 
 
@@ -278,7 +329,7 @@ def test_simulations_that_share_no_range_have_curves_but_no_areas() -> None:
     analysis = analyse(SHORT, apart)
     assert analysis["range"] is None
     assert all(row["area"] is None and row["mean"] for row in analysis["strategies"])
-    assert "no range of answers is shared by all simulations" in texts(analysis, "pair")
+    assert "their simulations share no range of answers" in texts(analysis, "pair")
 
 
 def test_a_metric_whose_answers_are_not_known_item_by_item_has_no_interval(curves: list[Curve]) -> None:

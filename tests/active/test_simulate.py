@@ -305,6 +305,25 @@ def test_a_strategy_that_fails_is_told_and_the_others_go_on(tmp_path: Path) -> N
     assert lines(Run(tmp_path / "al/local-first-0"))[1]["scores"] == [None] * 6
     events = list(simulations(tmp_path / "al", catalog))
     assert [(each.seconds, bool(each.reason)) for each in done(events)] == [(0, True), (0, False), (0, False)]
+    folder = tmp_path / "al/local-breaks-0"
+    assert done(events)[0].reason == (
+        f"strategy local/breaks: IndexError: no such row (as before; remove {folder} to try it again)"
+    )
+    # What it was worth before it chose anything is no finding about it.
+    analysis = report(tmp_path / "al", catalog=catalog)
+    assert [row["name"] for row in analysis["strategies"]] == ["local-first", "random"]
+    told = [row["text"] for row in analysis["verdicts"]]
+    assert "local-breaks failed with seed 0: strategy local/breaks: IndexError: no such row. It is left out." in told
+    assert "Nothing can be said of local-breaks against random: local-breaks has no simulation to compare." in told
+
+
+def test_where_all_failed_the_reasons_and_the_way_on_are_told(tmp_path: Path) -> None:
+    begun(tmp_path / "al", "optimizer.lr=1e30", seeds=1)
+    with pytest.raises(
+        RunError, match=r"no simulation in .* has finished a round; margin failed with seed 0: .*not finite"
+    ) as error:
+        conducted(tmp_path / "al")
+    assert error.value.hint == f"remove their folders, then zoo active --resume {tmp_path / 'al'}"
 
 
 ODD = """

@@ -37,7 +37,7 @@ def analyse(plan: Mapping[str, Any], curves: Sequence[Curve]) -> Row:
 
     `strategies` has each one's curve, area under the budget curve and final accuracy; `targets`, `savings`, `pairs`,
     `penalties` and `against_random` compare them, `figures` follows what else a round has, and `verdicts` says it in
-    sentences. Areas are over `range`, the numbers of answers that all simulations reach. Raises StatisticsError where there
+    sentences. Areas are over `range`, the numbers of answers that all simulations reach; a pair has its own. Raises StatisticsError where there
     is no curve, and for curves that cannot be compared.
     """
     found = compared(plan, curves)
@@ -103,7 +103,7 @@ def _area(found: Compared, name: str) -> Row | None:
         return None
     curves = found.curves[name]
     mean = float(np.mean([area(curve, found.metric, *found.range) for curve in curves]))
-    return {"mean": mean, "interval": _interval(found, [found.areas[name, curve.seed] for curve in curves])}
+    return {"mean": mean, "interval": _interval(found, [found.area(curve, *found.range) for curve in curves])}
 
 
 def _final(found: Compared, name: str, count: float) -> Row:
@@ -148,7 +148,7 @@ def _series(curves: Sequence[Curve], group: str, key: str) -> Row | None:
 
 def _verdicts(plan: Mapping[str, Any], found: Compared, primary: Sequence[tuple[str, str]], analysis: Row) -> list[Row]:
     """Return sentences: a row has `text`, and `about`: `pair`, `saving`, `helps` or `note`."""
-    told = [("pair", sentences.pair(row, found.range, ALPHA)) for row in analysis["pairs"] if row["primary"]]
+    told = [("pair", sentences.pair(row, ALPHA)) for row in analysis["pairs"] if row["primary"]]
     told += [("saving", sentences.saving(row)) for row in analysis["savings"]]
     told += [("helps", sentences.helps(row)) for row in analysis["against_random"]]
     told += [("note", text) for text in sentences.notes(plan, found, primary, analysis["pairs"])]

@@ -43,11 +43,15 @@ class Compared:
         return all(_agrees(curve, self.metric) for curve in self.every)
 
     @cached_property
-    def areas(self) -> dict[tuple[str, int], Floats]:
-        """Each item's area over the shared range by strategy and seed, `(items,)`; nothing where they share no range."""
-        if self.range is None:
-            return {}
-        return {(curve.strategy, curve.seed): curve.right_over(*self.range) for curve in self.every}
+    def _areas(self) -> dict[tuple[str, int, float, float], Floats]:
+        return {}
+
+    def area(self, curve: Curve, low: float, high: float) -> Floats:
+        """Return each item's area under one of the curves over a range, `(items,)`; pairs share ranges, and so areas."""
+        key = (curve.strategy, curve.seed, low, high)
+        if key not in self._areas:
+            self._areas[key] = curve.right_over(low, high)
+        return self._areas[key]
 
     def together(self, name: str) -> Together:
         """Return the curves of a strategy at the numbers of answers that all its seeds reach."""

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import stats
 
 from zoo.active.compared import CONTROL, Compared
-from zoo.active.curves import Curve, Floats, together
+from zoo.active.curves import Curve, Floats, shared, together
 from zoo.comparison import paired
 from zoo.comparison.crossed import Estimate, detectable, interval
 from zoo.comparison.verdicts import ALPHA, POWER, plain
@@ -30,9 +30,9 @@ def declared(plan: Mapping[str, Any], found: Compared) -> list[tuple[str, str]]:
 def pairs(found: Compared, primary: Sequence[tuple[str, str]], smallest: Sequence[float] = ()) -> list[Row]:
     """Return the declared pairs, then every other two strategies; the latter have intervals only.
 
-    A difference is that of two areas, the mean accuracies over the range that all simulations share, with the interval over
-    seeds × test items, each item's own area being a cell. `p_holm` is corrected for the number of declared pairs; what could
-    not be compared counts among them. `missing` says why there is no difference.
+    A difference is that of two areas, the mean accuracies over `range`, which all simulations of the two share, with the
+    interval over seeds × test items, each item's own area being a cell. `p_holm` is corrected for the number of declared
+    pairs; what could not be compared counts among them. `missing` says why there is no difference.
     """
     others = [pair for pair in combinations(found.names, 2) if not {pair, pair[::-1]} & set(primary)]
     rows = [_pair(found, a, b, len(primary)) for a, b in primary]
@@ -45,30 +45,37 @@ def pairs(found: Compared, primary: Sequence[tuple[str, str]], smallest: Sequenc
 
 
 def _pair(found: Compared, a: str, b: str, comparisons: int = 0) -> Row:
-    row: Row = {"a": a, "b": b, "primary": comparisons > 0, "seeds": [], "missing": None}
+    row: Row = {"a": a, "b": b, "primary": comparisons > 0, "seeds": [], "range": None, "missing": None}
     row |= {"difference": None, "detectable": None, "sign_flip": None, "p_holm": None, "smallest_holm": None}
     try:
-        seeds, table = _areas(found, a, b)
+        seeds, bounds, table = _areas(found, a, b)
         estimate = interval(table, found.level)
     except StatisticsError as error:
         return {**row, "missing": error.problem}
     difference = plain(estimate) if comparisons else {**plain(estimate), "p": None}
-    row |= {"seeds": seeds, "by_seed": table.mean(axis=1).tolist(), "difference": difference}
+    row |= {"seeds": seeds, "range": list(bounds), "by_seed": table.mean(axis=1).tolist(), "difference": difference}
     row["detectable"] = detectable(estimate, ALPHA / max(1, comparisons), POWER)
     return {**row, "sign_flip": _sign_flip(table.mean(axis=1)) if comparisons else None}
 
 
-def _areas(found: Compared, a: str, b: str) -> tuple[list[int], Floats]:
-    """Return the seeds that both strategies have, and the differences of areas `(seeds, items)`."""
+def _areas(found: Compared, a: str, b: str) -> tuple[list[int], tuple[float, float], Floats]:
+    """Return the seeds that both strategies have, the range that these share, and differences of areas over it `(seeds, items)`.
+
+    Raises StatisticsError where there is none, and where neither strategy has chosen yet: it would compare the initial sets.
+    """
     for name in (a, b):
         if name not in found.curves:
-            raise StatisticsError(f"{name} was not simulated")
-    areas, seeds = found.areas, [curve.seed for curve in found.paired(a, b)[0]]
-    if not seeds:
+            raise StatisticsError(f"{name} has no simulation to compare")
+    ours, theirs = found.paired(a, b)
+    if not ours:
         raise StatisticsError("they have no seed in common")
-    if found.range is None:
-        raise StatisticsError("no range of answers is shared by all simulations")
-    return seeds, np.stack([areas[a, seed] - areas[b, seed] for seed in seeds])
+    bounds = shared([*ours, *theirs])
+    if bounds is None:
+        raise StatisticsError("their simulations share no range of answers")
+    if bounds[1] <= _started(ours, theirs):
+        raise StatisticsError("they share no round after the initial set")
+    table = np.stack([found.area(x, *bounds) - found.area(y, *bounds) for x, y in zip(ours, theirs, strict=True)])
+    return [curve.seed for curve in ours], bounds, table
 
 
 def _sign_flip(figures: Floats) -> Row:
@@ -135,7 +142,7 @@ def _helps(found: Compared, name: str) -> Row:
     ours, theirs = found.paired(name, CONTROL)
     rounds = _rounds(ours, theirs, found.level) if ours else []
     try:
-        area = _outcome(interval(_areas(found, name, CONTROL)[1], found.level))
+        area = _outcome(interval(_areas(found, name, CONTROL)[-1], found.level))
     except StatisticsError:
         area = None
     counts = {

@@ -12,6 +12,7 @@ from zoo.active.curves import Floats, Together, first_within, held, needed, smoo
 
 Row = dict[str, Any]
 LEVELS = 9  # accuracies at which savings are given
+UNTOLD = "–"  # instead of a factor, where something was reached before anything was chosen
 
 
 def targets(found: Compared, errors: Sequence[float], smooth: int = 1) -> list[Row]:
@@ -46,20 +47,23 @@ def savings(found: Compared, errors: Sequence[float]) -> list[Row]:
     """Return, for each strategy but random, how many times as many answers random needs to the same accuracy.
 
     Both needs are read from the running maximum of the mean curve over seeds, straight between rounds: at `levels` that both
-    curves reach above the higher of their starts, at the `targets`, and at random's final accuracy, `final`. What was not
-    reached has the answers None and a text: a factor `> x` where random alone did not reach it, `< x` where the strategy
-    alone did not. Nothing where random was not simulated.
+    curves reach above the higher of their starts, at the `targets`, and, `final`, at random's accuracy at its last number of
+    answers, `random_last`. A seed that a rule has stopped keeps its last accuracy in the mean. What was not reached has the
+    answers None and a text: a factor `> x` where random alone did not reach it, `< x` where the strategy alone did not. What
+    was reached before anything was chosen tells of no saving. Nothing where random was not simulated.
     """
     if CONTROL not in found.curves:
         return []
-    control, rows = found.together(CONTROL), []
+    control, rows = held(found.curves[CONTROL], found.metric), []
     for name in found.names:
-        own = found.together(name)
+        own = held(found.curves[name], found.metric)
         if name != CONTROL and len(own.answers) and len(control.answers):
             targets = [{"error": error, **_saving(control, own, 1 - error)} for error in errors]
             final = _saving(control, own, float(control.mean[-1]))
             levels = [_saving(control, own, value) for value in _levels(control, own)]
-            rows.append({"strategy": name, "against": CONTROL, "levels": levels, "targets": targets, "final": final})
+            last = float(control.answers[-1])
+            row = {"strategy": name, "against": CONTROL, "random_last": last}
+            rows.append({**row, "levels": levels, "targets": targets, "final": final})
     return rows
 
 
@@ -76,19 +80,20 @@ def _saving(control: Together, own: Together, accuracy: float) -> Row:
         "random_text": _text(theirs, control.answers),
         "answers": ours,
         "text": _text(ours, own.answers),
-        "first": float(own.answers[0]),
         "last": float(own.answers[-1]),
-        "factor": None if theirs is None or ours is None else theirs / ours,
-        "factor_text": _factor(theirs, ours, float(control.answers[-1]), float(own.answers[-1])),
+        **_factor(control, own, theirs, ours),
     }
 
 
-def _factor(theirs: float | None, ours: float | None, most_theirs: float, most_ours: float) -> str:
+def _factor(control: Together, own: Together, theirs: float | None, ours: float | None) -> Row:
+    if theirs == control.answers[0] or ours == own.answers[0]:
+        return {"factor": None, "factor_text": UNTOLD}
     if theirs is not None and ours is not None:
-        return f"{theirs / ours:.2f}"
+        return {"factor": theirs / ours, "factor_text": f"{theirs / ours:.2f}"}
     if ours is not None:
-        return f"> {most_theirs / ours:.2f}"
-    return f"< {theirs / most_ours:.2f}" if theirs is not None else "not reached"
+        return {"factor": None, "factor_text": f"> {control.answers[-1] / ours:.2f}"}
+    text = "not reached" if theirs is None else f"< {theirs / own.answers[-1]:.2f}"
+    return {"factor": None, "factor_text": text}
 
 
 def _text(count: float | None, answers: Floats) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from zoo.active.compared import CONTROL, Compared
 from zoo.active.curves import METRICS, Curve
+from zoo.active.reaching import UNTOLD
 from zoo.comparison.paired import LEAST_PAIRS
 from zoo.comparison.sentences import FEW_SEEDS, points, span, upward
 
@@ -14,12 +15,12 @@ Row = Mapping[str, Any]
 FEW_ITEMS = 200  # of which one is half a point of accuracy or more
 
 
-def pair(row: Row, bounds: tuple[float, float] | None, alpha: float) -> str:
+def pair(row: Row, alpha: float) -> str:
     """Return what a declared comparison of two strategies found."""
     a, b, found = row["a"], row["b"], row["difference"]
-    if found is None or bounds is None:
+    if found is None:
         return f"Nothing can be said of {a} against {b}: {row['missing']}."
-    over, scope, p = _over(*bounds), _scope(found), f"p = {row['p_holm']:.2g} after Holm"
+    over, scope, p = _over(*row["range"]), _scope(found), f"p = {row['p_holm']:.2g} after Holm"
     if row["p_holm"] <= alpha:
         first, second = (a, b) if found["estimate"] > 0 else (b, a)
         gain = points(abs(found["estimate"]))
@@ -43,12 +44,12 @@ def _scope(found: Row) -> str:
 
 
 def saving(row: Row) -> str:
-    """Return how many answers a strategy saves on the way to random's final accuracy."""
+    """Return how many answers a strategy saves on the way to random's accuracy at its last number of answers."""
     final, name = row["final"], row["strategy"]
-    aim = f"random's final accuracy of {100 * final['accuracy']:.2f} %"
+    aim = f"random's accuracy at {row['random_last']:,.0f} answers, {100 * final['accuracy']:.2f} %,"
     if final["answers"] is None:
         return f"{name} does not reach {aim} with {final['last']:,.0f} answers."
-    if final["first"] in (final["answers"], final["random"]):
+    if final["factor_text"] == UNTOLD:
         return f"{aim[0].upper()}{aim[1:]} was reached before anything was asked: what {name} saves cannot be told."
     return (
         f"{name} reaches {aim} with {final['text']} answers, random with {final['random_text']}: a saving factor of"
@@ -62,7 +63,7 @@ def helps(row: Row) -> str:
     if not row["rounds"]:
         return f"{name} has no round in common with random after the initial set."
     if not row["open"] and not row["worse"]:
-        return f"{name} is better than random at every number of answers after the initial set."
+        return f"{name} is better than random at all numbers of answers after the initial set: {row['better']}."
     told = [f"{name} is better than random at {row['better']} answers"] if row["better"] else []
     told += [f"no gain of {name} over random is shown at {row['open']} answers"] if row["open"] else []
     told += [f"{name} is worse than random at {row['worse']} answers"] if row["worse"] else []
@@ -110,19 +111,21 @@ def _of_seeds(found: Compared, primary: Sequence[tuple[str, str]], pairs: Sequen
 def _of_lengths(plan: Row, found: Compared) -> list[str]:
     told, absent = [], [name for name in plan.get("strategies", ()) if name not in found.curves]
     if absent:
-        told.append(f"Not begun: {', '.join(absent)}.")
+        told.append(f"Without a simulation to compare: {', '.join(absent)}.")
     if unfinished := [_ending(curve) for curve in found.every if not curve.finished]:
         told.append(f"Not finished: {', '.join(unfinished)}.")
-    if plan.get("targets") and any(curve.stopped for curve in found.every):
-        told.append("In the mean that is held against targets, a simulation that was stopped keeps its last error.")
+    if (plan.get("targets") or CONTROL in found.curves) and any(curve.stopped for curve in found.every):
+        told.append(
+            "Answers to an accuracy are read from means in which a simulation that was stopped keeps its last one."
+        )
     longest = max(curve.answers[-1] for curve in found.every)
     if found.range is None:
-        told.append("The simulations share no range of answers: areas and differences between them cannot be told.")
+        told.append("The simulations share no range of answers: areas of strategies cannot be told.")
     elif found.range[1] < longest:
         first = [_ending(curve) for curve in found.every if curve.answers[-1] == found.range[1]]
         told.append(
-            f"Areas and their differences are {_over(*found.range)}, which all simulations reach, and not up to {longest:,.0f}:"
-            f" the shortest {'is' if len(first) == 1 else 'are'} {', '.join(first)}."
+            f"The areas of strategies are {_over(*found.range)}, which all simulations reach, and not up to {longest:,.0f}:"
+            f" the shortest {'is' if len(first) == 1 else 'are'} {', '.join(first)}. A difference is over what its own two reach."
         )
     return told
 

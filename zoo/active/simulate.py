@@ -55,20 +55,25 @@ def conduct(
 def report(folder: Path, *, catalog: Catalog) -> dict[str, Any]:
     """Analyse what the simulations in a folder have done so far, keep analysis and report there, and return the analysis.
 
-    Raises RunError where none has finished a round.
+    Those that failed are left out, and named with their reasons. Raises RunError where no other has finished a round.
     """
     plan, recipe = plans.read(folder, catalog)
     begun = [cell for cell in plans.cells(recipe, plan, catalog) if (cell.folder(folder) / "manifest.json").exists()]
     unknown = plans.has_unknown(recipe)
-    found = [curve(cell.folder(folder), cell.strategy, cell.seed, plan.items, unknown=unknown) for cell in begun]
-    curves = [each for each in found if each.rounds]
-    failed = [(cell, run) for cell in begun if (run := Run(cell.folder(folder))).status == "failed"]
+    curves, told = [], []
+    for cell in begun:
+        if (run := Run(cell.folder(folder))).status == "failed":
+            told.append(f"{cell.strategy} failed with seed {cell.seed}: {run.reason}")
+            continue
+        found = curve(run.path, cell.strategy, cell.seed, plan.items, unknown=unknown)
+        curves += [found] if found.rounds else []
     if not curves:
-        raise RunError(f"no simulation in {folder} has finished a round", hint=f"zoo active --resume {folder}")
+        raise RunError(
+            "; ".join([f"no simulation in {folder} has finished a round", *told]),
+            hint=f"{'remove their folders, then ' * bool(told)}zoo active --resume {folder}",
+        )
     analysis = analyse({**msgspec.to_builtins(plan), "command": plan.question.command("DIR")}, curves)
-    analysis["verdicts"] += [
-        {"about": "note", "text": f"{cell.strategy} failed with seed {cell.seed}: {run.reason}"} for cell, run in failed
-    ]
+    analysis["verdicts"] += [{"about": "note", "text": f"{text}. It is left out."} for text in told]
     analysis["machine"] = machine([Run(cell.folder(folder)) for cell in begun])
     storage.write_bytes(folder / ANALYSIS, msgspec.json.format(msgspec.json.encode(analysis), indent=1))
     write_report(analysis, folder / REPORT)
@@ -105,7 +110,9 @@ def _finish(cell: Cell, run: Run, bench: Bench | None, catalog: Catalog, count: 
         return
     with claimed(run.path):
         if run.status == "failed" and run.would_fail_again:
-            yield Done(cell=cell, run=run, seconds=0.0, reason=run.reason)
+            yield Done(
+                cell=cell, run=run, seconds=0.0, reason=f"{run.reason} (as before; remove {run.path} to try it again)"
+            )
             return
         yield Begun(cell=cell, done=count[0], total=count[1])
         try:
