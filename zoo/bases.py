@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo.components import WeightDecay
@@ -107,13 +107,24 @@ class Regularizer:
         """Take back what `state_dict` returned."""
 
 
+def _nothing() -> Tensor:
+    import torch
+
+    return torch.empty(0, 0)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labeled:
-    """The samples that have labels: `embeddings` float16 `(m, D)`, `labels` int64 `(m,)`, `class_counts` int64 `(C,)`."""
+    """The samples that have labels: `embeddings` float16 `(m, D)`, `labels` int64 `(m,)`, `class_counts` int64 `(C,)`, and what the
+    model says of them, `log_probabilities` float32 `(m, C)`.
+
+    Embeddings and log-probabilities are empty where `needs` does not name them.
+    """
 
     embeddings: Tensor
     labels: Tensor
     class_counts: Tensor
+    log_probabilities: Tensor = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,9 +206,34 @@ class BatchStrategy(ABC):
         """Return k distinct positions in the pool, best first; k is at most `len(pool)`."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What a gate said of a pool: `scores` float `(n,)`, and the `limit` up to which it takes samples to be of known classes."""
+
+    pool: Pool
+    scores: Tensor
+    limit: float
+
+
 class Gate(BatchStrategy):
-    """A strategy that chooses among samples which it takes to be of known classes; simulations tell how well it knows them."""
+    """A strategy that chooses among samples which it takes to be of known classes; simulations tell how well it knew them.
+
+    `judged` is what it said of the pool that it chose from last, None before it chose.
+    """
+
+    judged: Judgement | None = None
+
+    def select(self, pool: Pool, k: int) -> Sequence[int]:
+        """Return what `choose` makes of what `judge` says of the pool, which is asked once, however often it is chosen from."""
+        if self.judged is None or self.judged.pool is not pool:
+            scores, limit = self.judge(pool)
+            self.judged = Judgement(pool=pool, scores=scores, limit=limit)
+        return self.choose(pool, k, self.judged.scores, self.judged.limit)
 
     @abstractmethod
     def judge(self, pool: Pool) -> tuple[Tensor, float]:
         """Return float `(n,)`, higher for what is less likely to be of a known class, and up to where it is taken to be of one."""
+
+    @abstractmethod
+    def choose(self, pool: Pool, k: int, scores: Tensor, limit: float) -> Sequence[int]:
+        """Return k distinct positions in the pool, best first, given what `judge` returned of it."""

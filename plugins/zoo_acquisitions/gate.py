@@ -12,6 +12,7 @@ from zoo.active.selection import select
 from zoo.bases import Gate, Pool
 from zoo.errors import ComponentError
 from zoo.training.outliers import energy
+from zoo_acquisitions.distributions import rows_within
 from zoo_acquisitions.specs.filters import needs_of
 from zoo_acquisitions.specs.gate import NEIGHBOURS
 from zoo_acquisitions.specs.gate import Gate as GateParams
@@ -37,15 +38,15 @@ class OutlierGate(Gate):
     def judge(self, pool: Pool) -> tuple[Tensor, float]:
         """Return the outlier score `(n,)` of each sample, and the highest that is accepted."""
         if self._by == "energy":
-            scores = energy(pool.logits)
+            scores = _energies(pool.logits)
             if bool((scores.abs() < _ROUNDING).all()):
                 raise ComponentError(
                     "the model gives log-probabilities, as an ensemble that averages probabilities does: their energies are all 0",
                     possible="a gate by distances from what is labelled",
                     hint="{name: gate, by: nearest, strategy: …}",
                 )
-            known = [energy(fold.logits) for fold in pool.held_out]
-            unknown = [energy(fold.unknown_logits) for fold in pool.held_out if len(fold.unknown_logits)]
+            known = [_energies(fold.logits) for fold in pool.held_out]
+            unknown = [_energies(fold.unknown_logits) for fold in pool.held_out if len(fold.unknown_logits)]
         else:
             scores = _distances(pool.embeddings, pool.labeled.embeddings)
             known = [_distances(fold.embeddings, fold.others) for fold in pool.held_out]
@@ -57,9 +58,8 @@ class OutlierGate(Gate):
         limit = threshold(torch.cat(known), self._accept).value
         return scores, min(limit, boundary(torch.cat(known), torch.cat(unknown))) if unknown else limit
 
-    def select(self, pool: Pool, k: int) -> Sequence[int]:
+    def choose(self, pool: Pool, k: int, scores: Tensor, limit: float) -> Sequence[int]:
         """Return positions in the strategy's order, then those that are not accepted."""
-        scores, limit = self.judge(pool)
         scores = scores.cpu()
         kept = (scores <= limit).nonzero()[:, 0]
         chosen: list[int] = []
@@ -71,6 +71,11 @@ class OutlierGate(Gate):
         suspects = (scores > limit).nonzero()[:, 0].tolist()
         order = sorted(suspects, key=lambda row: (float(scores[row]), pool.ids[row]))
         return [*chosen, *order[: k - len(chosen)]]
+
+
+def _energies(logits: Tensor) -> Tensor:
+    """Return the energies, a bounded number of rows at once: on their way they are as large as the logits."""
+    return torch.cat([energy(rows) for rows in logits.split(rows_within(logits.shape[1]))])
 
 
 def _distances(embeddings: Tensor, labeled: Tensor) -> Tensor:

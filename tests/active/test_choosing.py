@@ -2,24 +2,86 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
+import torch
 from fixtures import benches
 from fixtures.benches import CATALOG, finished, permuted, recipe
 from msgspec.structs import replace as changed
 
 from zoo.active.choosing import Situation, choose, members, needs
+from zoo.active.gate import auroc
 from zoo.active.journal import Labels
 from zoo.active.material import Material, Rows, gather
+from zoo.active.proposal import _wants_fixed_embeddings
+from zoo.active.scoring import Scorer
+from zoo.active.selection import select
 from zoo.active.workbench import Workbench
-from zoo.components import Component
+from zoo.bases import BatchStrategy, Block, Labeled, Pool, ScoreStrategy
+from zoo.components import AcquisitionSpec, Component, NoParams, Params, Provenance
 from zoo.errors import DataError, ZooError
 from zoo.recipe import Recipe
 from zoo.registry import resolve_component
+from zoo_acquisitions.gate import OutlierGate
 
 NOTHING = np.array([], np.int64)
+ACME = Provenance("acme", "acme-zoo", "1")
+
+
+class Turns(Params, frozen=True, kw_only=True):
+    """Strategies of a third party, which are asked in turn."""
+
+    lead: Component[Literal["acquisition"]]
+    others: tuple[Component[Literal["acquisition"]], ...] = ()
+
+
+class InTurn(BatchStrategy):
+    def __init__(self, params: Turns) -> None:
+        parts = (params.lead, *params.others)
+        self.asked = {part.name: (part.build(), needs(part)) for part in parts}
+
+    def select(self, pool: Pool, k: int) -> Sequence[int]:
+        everything = torch.arange(len(pool))
+        ranked = [select(built, pool.taken(everything, own), len(pool)) for built, own in self.asked.values()]
+        return list(dict.fromkeys(position for turn in zip(*ranked, strict=True) for position in turn))[:k]
+
+
+def needs_of_turns(params: Turns) -> frozenset[str]:
+    return frozenset().union(*map(needs, (params.lead, *params.others)))
+
+
+def in_turn(lead: Component[Any], *others: Component[Any]) -> Component[Any]:
+    # Its schema has no default, which that of a plugin's has: here nothing resolves it.
+    spec = AcquisitionSpec(
+        name="turns", factory=f"{__name__}:InTurn", summary="strategies in turn", needs=None,
+        describe=f"{__name__}:needs_of_turns",
+    )  # fmt: skip
+    return Component(spec, "acme/turns", Turns(lead=lead, others=others), ACME)
+
+
+class Curious(ScoreStrategy):
+    """A strategy of a third party that tells what it was told of labelled samples."""
+
+    told: ClassVar[list[Labeled]] = []
+
+    def score(self, block: Block, pool: Pool) -> torch.Tensor:
+        self.told.append(pool.labeled)
+        return torch.zeros(len(block.ids))
+
+
+def build_curious(params: Params) -> Curious:
+    return Curious()
+
+
+def curious(*reads: Any) -> Component[Any]:
+    spec = AcquisitionSpec(
+        name="curious", factory=f"{__name__}:build_curious", summary="looks at labels", needs=frozenset(reads)
+    )
+    return Component(spec, "acme/curious", NoParams(), ACME)
 
 
 def strategy(name: str, *settings: str) -> Component[Any]:
@@ -71,16 +133,44 @@ def test_needs_are_those_of_the_strategy_and_of_one_inside() -> None:
     assert needs(strategy("prefilter", "strategy=bald")) == {"mc_log_probabilities", "log_probabilities"}
 
 
-@pytest.mark.parametrize("name", ["committee", "prefilter", "gate"])
-def test_a_committee_has_two_members_or_more(name: str) -> None:
-    def of(names: str) -> Component[Any]:
-        committee = f"{{name: committee, members: [{names}]}}"
-        return strategy(name, f"members=[{names}]") if name == "committee" else strategy(name, f"strategy={committee}")
+def committee(names: str) -> Component[Any]:
+    return strategy("committee", f"members=[{names}]")
 
+
+AROUND: dict[str, Callable[[str], Component[Any]]] = {
+    "committee": committee,
+    "prefilter": lambda names: strategy("prefilter", f"strategy={{name: committee, members: [{names}]}}"),
+    "gate": lambda names: strategy("gate", f"strategy={{name: committee, members: [{names}]}}"),
+    "lead": lambda names: in_turn(committee(names), strategy("margin")),
+    "others": lambda names: in_turn(strategy("margin"), strategy("random"), committee(names)),
+}
+
+
+@pytest.mark.parametrize("name", AROUND)
+def test_a_committee_has_two_members_or_more(name: str) -> None:
+    of = AROUND[name]
     assert members(of("lenet5-adamw, resnet18-sgd")) == ("lenet5-adamw", "resnet18-sgd")
     with pytest.raises(ZooError, match="strategy committee asks a committee of 1 recipes"):
         members(of("lenet5-adamw"))
     assert members(strategy("margin")) == () == members(strategy("prefilter"))
+
+
+def test_a_recipe_may_be_several_members() -> None:
+    assert members(committee("lenet5-adamw, lenet5-adamw")) == ("lenet5-adamw", "lenet5-adamw")
+    assert members(committee("b, a, b")) == ("b", "a", "b")
+
+
+def test_a_strategy_asks_one_committee() -> None:
+    assert members(in_turn(committee("a, b"), committee("b, a"))) == ("a", "b")
+    with pytest.raises(ZooError, match="strategy acme/turns asks several committees: a, b and a, a, b"):
+        members(in_turn(committee("a, b"), committee("a, a, b")))
+
+
+def test_what_is_made_for_fixed_embeddings_is_found_inside_of_other_strategies() -> None:
+    typical, near = strategy("typiclust"), strategy("prefilter", "strategy=typiclust", "by=random")
+    for fixed in (typical, near, in_turn(typical), in_turn(strategy("margin"), strategy("random"), near)):
+        assert _wants_fixed_embeddings(fixed)
+    assert not any(map(_wants_fixed_embeddings, (strategy("margin"), in_turn(strategy("margin"), strategy("random")))))
 
 
 def test_what_was_asked_is_not_asked_again(here: Round) -> None:
@@ -127,19 +217,67 @@ def test_all_strategies_choose_from_the_same_part_of_the_pool() -> None:
     [
         ("gate", "by=energy", "accept=0.8"),
         ("gate", "by=nearest", "accept=0.8"),
-        ("prefilter", "strategy={name: gate, accept: 0.8}", "by=random"),
+        ("prefilter", "strategy={name: gate, accept: 0.8}", "by=random", "keep=100"),
     ],
 )
 def test_a_gate_is_judged_by_what_is_known(words: tuple[str, ...], here: Round) -> None:
     rows, told = chosen(here.now(), strategy(*words))
     judged = told["gate"]
-    assert set(judged) == {"auroc", "fpr95", "kept", "known_kept", "purity"}
-    assert all(0 <= value <= 1 for value in judged.values())
+    assert set(judged) == {"judged", "auroc", "fpr95", "kept", "known_kept", "purity"}
+    assert all(0 <= value <= 1 for name, value in judged.items() if name != "judged")
     pool = np.setdiff1d(np.arange(200), here.rows)
     known = here.material.known[pool]
     kept = judged["kept"] * len(pool)
     assert judged["purity"] * kept == pytest.approx(judged["known_kept"] * known.sum())
-    assert len(rows) == 8
+    assert len(rows) == 8 and judged["judged"] == 170
+
+
+AROUND_A_GATE: dict[str, tuple[int, Callable[[], Component[Any]]]] = {
+    "gate": (170, lambda: strategy("gate", "strategy=badge", "accept=0.6")),
+    "prefilter": (24, lambda: strategy("prefilter", "strategy={name: gate, strategy: badge}", "by=random", "keep=3")),
+    "distinct": (170, lambda: strategy("distinct", "strategy.name=gate", "strategy.strategy=margin", "threshold=0.1")),
+    "lead": (170, lambda: in_turn(strategy("gate"), strategy("random"))),
+    "others": (170, lambda: in_turn(strategy("random"), strategy("margin"), strategy("gate"))),
+}
+
+
+@pytest.mark.parametrize("name", AROUND_A_GATE)
+def test_a_gate_judges_once_and_is_told_of_what_it_judged(
+    name: str, here: Round, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count, made = AROUND_A_GATE[name]
+    judged: list[Pool] = []
+    judge = OutlierGate.judge
+
+    def watched(gate: OutlierGate, pool: Pool) -> tuple[torch.Tensor, float]:
+        judged.append(pool)
+        return judge(gate, pool)
+
+    monkeypatch.setattr(OutlierGate, "judge", watched)
+    rows: list[int] = []
+    told = chosen(replace(here.now(), pulse=rows.append), made())[1]["gate"]
+    (seen,) = judged
+    assert told["judged"] == len(seen) == count
+    known = here.material.known[[here.material.ids.index(id) for id in seen.ids]]
+    scores, limit = judge(OutlierGate(made_params(made())), seen)
+    accepted = (scores <= limit).numpy()
+    assert told["kept"] == accepted.mean() and told["purity"] == known[accepted].mean()
+    assert told["auroc"] == auroc(scores[torch.from_numpy(known)], scores[torch.from_numpy(~known)])
+    assert sum(rows) == count or name in ("lead", "others")  # where others look at the pool as well
+
+
+def made_params(around: Component[Any]) -> Any:
+    """Return the parameters of the gate that is a strategy, or is inside of it."""
+    if around.name == "gate":
+        return around.params
+    return next(part.params for part in around.inner().values() if part.name == "gate")
+
+
+def test_a_gate_that_was_not_asked_is_not_reported(here: Round) -> None:
+    aside = in_turn(strategy("random"), strategy("gate"))
+    assert "gate" in chosen(here.now(), aside)[1]
+    spec = changed(aside.spec, factory="zoo_acquisitions.random_choice:build")
+    assert "gate" not in chosen(here.now(), Component(spec, aside.name, aside.params, ACME))[1]
 
 
 def test_a_gate_in_a_pool_of_known_classes_has_nothing_to_tell_apart() -> None:
@@ -157,6 +295,33 @@ def test_there_are_no_more_folds_than_labels(here: Round) -> None:
 def test_labels_without_embeddings_are_told_to_those_who_do_not_look_at_them(here: Round) -> None:
     rows, _ = chosen(here.now(), strategy("class-balanced"))
     assert len(set(rows.tolist())) == 8
+
+
+def test_what_the_model_says_of_labelled_samples_is_computed_where_it_is_read_and_in_one_pass(
+    here: Round, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passes: list[frozenset[str]] = []
+    own = Scorer.__call__
+
+    def watched(scorer: Scorer, rows: Sequence[torch.Tensor], wanted: frozenset[str]) -> Any:
+        passes.append(wanted)
+        return own(scorer, rows, wanted)
+
+    monkeypatch.setattr(Scorer, "__call__", watched)
+    monkeypatch.setattr(Curious, "told", [])
+    for reads in (("labeled",), ("embeddings", "labeled"), ("embeddings", "labeled", "log_probabilities")):
+        chosen(here.now(), curious(*reads))
+    bare, embedded, told = Curious.told
+    assert [len(each.labels) for each in Curious.told] == [30] * 3
+    assert bare.embeddings.numel() == bare.log_probabilities.numel() == embedded.log_probabilities.numel() == 0
+    assert told.log_probabilities.shape == (30, len(here.material.dataset.classes))
+    assert told.log_probabilities.dtype == torch.float32 and torch.equal(told.embeddings, embedded.embeddings)
+    both = frozenset({"embeddings", "log_probabilities"})
+    assert passes.count(both) == 2  # over the labelled samples, and over the pool
+    rows = here.rows[np.argsort(here.material.place[here.rows])]
+    scorer = here.now().scorer(here.bench, here.x)
+    (expected,) = own(scorer, [torch.from_numpy(rows)], frozenset({"log_probabilities"}))
+    assert torch.equal(told.log_probabilities, expected["log_probabilities"])
 
 
 def test_the_gate_is_told_of_each_answered_sample_by_a_model_that_was_not_trained_on_it(

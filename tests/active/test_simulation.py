@@ -133,9 +133,9 @@ def test_a_round_tells_all_that_was_asked_for(whole: Run) -> None:
     correct = Journal(whole).correct(359)
     assert correct.shape == (3, 359)
     assert correct.mean(axis=1).tolist() == pytest.approx([line["mc"]["accuracy"] for line in curve_lines])
-    assert [(line["round"], set(line)) for line in lines(whole, TIMINGS)] == [
-        (round, {"round", "seconds", "cpu_seconds"}) for round in (0, 1, 2)
-    ]
+    assert [(line["round"], line["phase"]) for line in lines(whole, TIMINGS)] == [
+        (round, phase) for round in (0, 1, 2) for phase in ("train", "test", "choose")
+    ][:-1]
     assert [entry["purpose"] for entry in lines(whole, "ledger.jsonl")] == [
         purpose for round in (0, 1, 2) for purpose in (f"round {round}", f"round {round}, corrupted")
     ]
@@ -209,7 +209,7 @@ def test_a_line_half_written_is_written_again(
     with (run.path / name).open("ab") as file:
         file.write((whole.path / name).read_bytes()[-30:-5])
     assert same(simulated(run.path, *full), whole)
-    assert [line["round"] for line in lines(run, TIMINGS)] == [0, 1, 2]
+    assert [line["round"] for line in lines(run, TIMINGS)] == [0, 0, 0, 1, 1, 1, 1, 1, 2, 2]
 
 
 def stopped(folder: Path, full: tuple[Recipe, Bench], phase: str, round: int) -> Run:
@@ -233,10 +233,25 @@ def test_what_is_being_written_is_left_alone_by_those_who_read(
     assert (run.path / QUERIES).read_bytes() == before
 
 
-def test_weights_that_are_damaged_are_trained_anew(full: tuple[Recipe, Bench], whole: Run, tmp_path: Path) -> None:
-    run = stopped(tmp_path / "run", full, "choose", 1)
+def test_the_time_of_a_phase_that_was_stopped_counts(full: tuple[Recipe, Bench], whole: Run, tmp_path: Path) -> None:
+    run = Run(tmp_path / "run")
+    events = simulation(run.path, *full).events()
+    while not isinstance(next(events), StepDone):
+        pass
+    events.close()  # type: ignore[attr-defined]  # it is a generator
+    (stopped,) = lines(run, TIMINGS)
+    assert (stopped["round"], stopped["phase"]) == (0, "train") and stopped["seconds"] > 0
+    assert same(simulated(run.path, *full), whole)
+    assert [line["phase"] for line in lines(run, TIMINGS)][:3] == ["train", "train", "test"]
+
+
+@pytest.mark.parametrize("round", [0, 1])
+def test_weights_that_are_damaged_are_trained_anew(
+    round: int, full: tuple[Recipe, Bench], whole: Run, tmp_path: Path
+) -> None:
+    run = stopped(tmp_path / "run", full, "choose", round)
     last = run.checkpoints.index().last
-    assert last is not None and last.step == 1
+    assert last is not None and last.step == round
     tensors = run.checkpoints.folder / last.folder / "tensors.safetensors"
     tensors.write_bytes(tensors.read_bytes()[:-4])
     assert same(simulated(run.path, *full), whole)
@@ -306,8 +321,8 @@ def test_all_strategies_of_a_seed_begin_with_the_same_labels_and_weights(
 @pytest.mark.parametrize(
     ("rules", "reason"),
     [
-        (["labels=26"], "there are 26 labels, and 26 were to be asked for"),
-        (["labels=900", "labels=25"], "there are 26 labels, and 25 were to be asked for"),
+        (["labels=26"], "there are 26 answers, and 26 were to be asked for"),
+        (["labels=900", "labels=25"], "there are 26 answers, and 25 were to be asked for"),
     ],
 )
 def test_a_rule_ends_it_with_its_words(

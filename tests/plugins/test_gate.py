@@ -80,6 +80,25 @@ def test_energies_up_to_a_quantile_of_held_out_ones_are_accepted() -> None:
     assert 0 < int(accepted(built, samples).sum()) < 40
 
 
+def test_energies_are_of_a_bounded_number_of_logits_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = list[int]()
+
+    def watched(logits: Tensor) -> Tensor:
+        sizes.append(logits.numel())
+        return energy(logits)
+
+    monkeypatch.setattr("zoo_acquisitions.gate.energy", watched)
+    logits = noise(3000, 1000).float()
+    samples = MemoryPool(
+        [f"{number:04}" for number in range(3000)],
+        {"logits": logits},
+        needs("gate", "strategy=random"),
+        shared={"held_out": HELD},
+    )
+    scores, _ = gate("strategy=random").judge(samples)
+    assert torch.equal(scores, energy(logits)) and max(sizes) <= 2**21 < logits.numel()
+
+
 def test_log_probabilities_whose_energies_are_all_nothing_are_refused() -> None:
     fields = {"logits": LOGITS.log_softmax(1), "log_probabilities": LOGITS.log_softmax(1)}
     samples = MemoryPool(IDS, fields, needs("gate"), shared={"labeled": LABELED, "held_out": HELD})

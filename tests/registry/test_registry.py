@@ -348,7 +348,8 @@ def test_a_component_inside_a_component_is_resolved_like_one_at_the_top(nested: 
         ("optimizer={name: local/wrapped, rho: 0.5}", "optimizer: ValueError: rho may not be one half"),
         (
             "optimizer={name: local/wrapped, base: {name: local/wrapped, base: {name: local/wrapped, base: sgd}}}",
-            "optimizer.base.base.base: components stand at most 3 deep inside one another",
+            "optimizer.base.base.base: components stand at most 3 deep inside one another, and 'sgd' is one too many;"
+            " optimizer.base.base may be anything without components inside of it",
         ),
     ],
 )

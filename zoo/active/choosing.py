@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -20,7 +20,7 @@ from zoo.active.pool import UNIT, UnlabeledPool
 from zoo.active.scoring import Scorer
 from zoo.active.selection import rank
 from zoo.active.workbench import Workbench, round_seed
-from zoo.bases import Gate, HeldOut, Labeled
+from zoo.bases import Gate, HeldOut, Judgement, Labeled
 from zoo.components import AcquisitionSpec, Component
 from zoo.errors import ComponentError, DataError, ZooError
 from zoo.guard import guarded
@@ -62,19 +62,34 @@ def needs(strategy: Component[Any]) -> frozenset[str]:
 
 
 def members(strategy: Component[Any]) -> tuple[str, ...]:
-    """Return the recipes of the committee that a strategy asks, or one inside of it. Raises ZooError for fewer than two."""
-    if "committee" not in needs(strategy):
-        return ()
-    named: tuple[str, ...] = tuple(getattr(strategy.params, "members", ()))
-    inner = getattr(strategy.params, "strategy", None)
-    found = named or (members(inner) if inner is not None else ())
-    if len(set(found)) < max(2, len(found)):
+    """Return the recipes of the committee that a strategy asks, or one inside of it; one recipe may be several members of it.
+
+    Raises ZooError for fewer than two members, and for a strategy that asks several committees.
+    """
+    found = list(_committees(strategy))
+    for name, recipes in found:
+        if len(recipes) < 2:
+            raise ZooError(
+                f"strategy {name} asks a committee of {len(recipes)} recipes",
+                possible="two recipes or more, of any families, or one that is named several times",
+                hint="--strategy '{name: committee, members: [lenet5-adamw, row-lstm-adamw]}'",
+            )
+    if len({tuple(sorted(recipes)) for _, recipes in found}) > 1:
         raise ZooError(
-            f"strategy {strategy.name} asks a committee of {len(set(found))} recipes",
-            possible="two recipes or more, of any families",
-            hint="--strategy '{name: committee, members: [lenet5-adamw, row-lstm-adamw]}'",
+            f"strategy {strategy.name} asks several committees: {' and '.join(', '.join(each) for _, each in found)}",
+            possible="one committee, which all strategies inside of it ask",
+            hint="the same members in all of them",
         )
-    return found
+    return found[0][1] if found else ()
+
+
+def _committees(strategy: Component[Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the strategies that ask a committee by name, and its recipes: those named around a strategy go before its own."""
+    if "committee" not in needs(strategy):
+        return
+    named = tuple(name for name in getattr(strategy.params, "members", ()) if isinstance(name, str))
+    inside = [] if named else [each for part in strategy.inner("acquisition").values() for each in _committees(part)]
+    yield from inside or [(strategy.name, named)]
 
 
 def choose(now: Situation, strategy: Component[Any], count: int) -> Generator[Event, None, tuple[Rows, dict[str, Any]]]:
@@ -98,22 +113,37 @@ def choose(now: Situation, strategy: Component[Any], count: int) -> Generator[Ev
     if "held_out" in wanted:
         held_out = yield from _held_out(now)
     pool = _pool(now, candidates, wanted, held_out)
-    built = strategy.build()
+    built = list[Any]()
+    asked = _Heard(strategy, built).build()
     with guarded(f"strategy {strategy.name}", ComponentError):
-        positions, scores = rank(built, pool, min(count, len(pool)))
+        positions, scores = rank(asked, pool, min(count, len(pool)))
         told: dict[str, Any] = {"pool": len(pool), "scores": None if scores is None else _finite(scores)}
-        if gate := _gate(strategy):
-            seen = pool.taken(torch.arange(len(pool)), needs(gate))
-            told["gate"] = _judged(gate.build(), seen, now.material.known[candidates])
+        if judged := _outermost(built):
+            known = dict(zip(pool.ids, now.material.known[candidates].tolist(), strict=True))
+            told["gate"] = _figures(judged, np.array([known[name] for name in judged.pool.ids]))
     return candidates[positions], told
 
 
-def _gate(strategy: Component[Any]) -> Component[Any] | None:
-    """Return the strategy that is a gate: this one, or one inside of it."""
-    if isinstance(strategy.build(), Gate):
-        return strategy
-    inner = getattr(strategy.params, "strategy", None)
-    return None if inner is None else _gate(inner)
+class _Heard(Component[Any]):
+    """A strategy of which all that is built for it is heard of, what is inside first: no gate is found from outside otherwise."""
+
+    __slots__ = ("_built",)
+
+    def __init__(self, strategy: Component[Any], built: list[Any]) -> None:
+        inside = strategy.with_inner(lambda part: _Heard(part, built))
+        super().__init__(inside.spec, inside.name, inside.params, inside.provenance)
+        self._built = built
+
+    def build(self, *args: Any, **kwargs: Any) -> Any:
+        """Return what the strategy's factory builds, which is kept in `built` as well."""
+        found = super().build(*args, **kwargs)
+        self._built.append(found)
+        return found
+
+
+def _outermost(built: Sequence[Any]) -> Judgement | None:
+    """Return what the outermost gate has judged, None where none has."""
+    return next((each.judged for each in reversed(built) if isinstance(each, Gate) and each.judged is not None), None)
 
 
 def _finite(scores: Sequence[float]) -> list[float | None]:
@@ -129,7 +159,7 @@ def _pool(now: Situation, candidates: Rows, wanted: frozenset[str], held_out: Se
     )  # fmt: skip
     names = [now.material.ids[row] for row in candidates.tolist()]
     shared: dict[str, Callable[[], Any]] = {
-        "labeled": cache(lambda: _labeled(now, scorer, "embeddings" in wanted)),
+        "labeled": cache(lambda: _labeled(now, scorer, wanted & {"embeddings", "log_probabilities"})),
         "held_out": lambda: held_out,
         "target": cache(lambda: _target(now, scorer)),
     }
@@ -141,14 +171,12 @@ def _pool(now: Situation, candidates: Rows, wanted: frozenset[str], held_out: Se
     )  # fmt: skip
 
 
-def _labeled(now: Situation, scorer: Scorer, embeds: bool) -> Labeled:
+def _labeled(now: Situation, scorer: Scorer, wanted: frozenset[str]) -> Labeled:
     order = np.argsort(now.material.place[now.labels.rows])
     rows, classes = now.labels.rows[order], torch.from_numpy(now.labels.classes[order])
-    return Labeled(
-        embeddings=_field(now, scorer, rows, "embeddings") if embeds else torch.empty(0, 0, dtype=torch.float16),
-        labels=classes,
-        class_counts=torch.bincount(classes, minlength=len(now.material.dataset.classes)),
-    )
+    fields = {"embeddings": torch.empty(0, 0, dtype=torch.float16), **_fields(now, scorer, rows, wanted)}
+    counts = torch.bincount(classes, minlength=len(now.material.dataset.classes))
+    return Labeled(labels=classes, class_counts=counts, **fields)
 
 
 def _target(now: Situation, scorer: Scorer) -> torch.Tensor:
@@ -158,10 +186,15 @@ def _target(now: Situation, scorer: Scorer) -> torch.Tensor:
 
 
 def _field(now: Situation, scorer: Scorer, rows: Rows, name: str) -> torch.Tensor:
+    return _fields(now, scorer, rows, frozenset({name}))[name]
+
+
+def _fields(now: Situation, scorer: Scorer, rows: Rows, names: frozenset[str]) -> dict[str, torch.Tensor]:
+    """Return fields of these rows, which are computed in one pass."""
     if not len(rows):
-        return torch.empty(0, 0)
-    units = torch.from_numpy(rows).split(UNIT)
-    return torch.cat([fields[name] for fields in scorer(units, frozenset({name}))]).to(now.device)
+        return dict.fromkeys(names, torch.empty(0, 0))
+    parts = list(scorer(torch.from_numpy(rows).split(UNIT), names))
+    return {name: torch.cat([part[name] for part in parts]).to(now.device) for name in names}
 
 
 def _held_out(now: Situation) -> Generator[Event, None, list[HeldOut]]:
@@ -192,12 +225,12 @@ def _held_out(now: Situation) -> Generator[Event, None, list[HeldOut]]:
     return found
 
 
-def _judged(gate: Gate, pool: UnlabeledPool, known: NDArray[np.bool_]) -> dict[str, Any]:
-    """Return how well a gate tells what is known, which it is not told itself."""
-    scores, limit = gate.judge(pool)
-    scores, is_known = scores.cpu(), torch.from_numpy(known)
-    accepted = (scores <= limit).numpy()
+def _figures(judged: Judgement, known: NDArray[np.bool_]) -> dict[str, Any]:
+    """Return how well a gate told what is known of the samples that it judged, which it is not told itself."""
+    scores, is_known = judged.scores.cpu(), torch.from_numpy(known)
+    accepted = (scores <= judged.limit).numpy()
     return {
+        "judged": len(known),
         "auroc": auroc(scores[is_known], scores[~is_known]),
         "fpr95": fpr_at_tpr(scores[is_known], scores[~is_known]),
         "kept": float(accepted.mean()),

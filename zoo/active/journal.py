@@ -1,7 +1,8 @@
 """What a simulation keeps in its folder, which is that of a run whose model is the last round's.
 
 `queries.jsonl` has a line for each round with the samples that joined its training, `curve.jsonl` one with what its model was
-worth, `correct.bits` which test images it got right, and `stop.classes` what it took the stop set for.
+worth, `correct.bits` which test images it got right, `stop.classes` what it took the stop set for, and `timings.jsonl` how long
+each phase took.
 """
 
 from __future__ import annotations

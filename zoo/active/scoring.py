@@ -14,13 +14,14 @@ from zoo.data.loader import Loader
 from zoo.training.experiment import Experiment
 
 LARGEST = torch.finfo(torch.float16).max
+ANSWER = frozenset({"log_probabilities"})
 BOTH = frozenset({"mc_log_probabilities", "log_probabilities"})  # what is computed before the first dropout serves both
 
 
 class Scorer:
     """Computes fields of a loader's samples with a trained model, in evaluation transforms and mode.
 
-    Dropout passes, `passes` of them, have the masks of this `seed`. Each member of the `committee` answers in a pass of its own.
+    Dropout passes, `passes` of them, have the masks of this `seed`. The members of the `committee` answer beside it.
     """
 
     def __init__(
@@ -36,13 +37,18 @@ class Scorer:
 
     def __call__(self, rows: Sequence[Tensor], wanted: frozenset[str]) -> Iterator[Fields]:
         """Yield the wanted fields of each of these positions in the loader's split, int64 `(b,)`, on the model's device."""
-        members = [member(rows, frozenset({"log_probabilities"})) for member in self._committee]
-        own = self._own(rows, wanted - {"committee"})
-        for fields in own:
-            if "committee" in wanted:
-                answers = [next(member)["log_probabilities"] for member in members]
-                fields = {**fields, "committee": torch.stack(answers, dim=1)}
-            yield fields
+        committee = self._answers(rows)
+        for fields in self._own(rows, wanted - {"committee"}):
+            yield {**fields, "committee": next(committee)} if "committee" in wanted else fields
+
+    def _answers(self, rows: Sequence[Tensor]) -> Iterator[Tensor]:
+        """Yield the log-probabilities `(b, M, C)` that members give; those who have a loader in common see what it reads once."""
+        passes = {id(member._samples): member._samples.rows(rows) for member in self._committee}
+        for _ in rows:
+            images = {loader: next(batches).images for loader, batches in passes.items()}
+            with torch.inference_mode():
+                every = [member._fields(images[id(member._samples)], ANSWER) for member in self._committee]
+            yield torch.stack([fields["log_probabilities"] for fields in every], dim=1)
 
     def _own(self, rows: Sequence[Tensor], wanted: frozenset[str]) -> Iterator[Fields]:
         if not wanted:

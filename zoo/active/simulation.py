@@ -10,7 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ from zoo.active.events import Meter, Phase, RoundDone
 from zoo.active.journal import CORRECT, CURVE, QUERIES, STOP, TIMINGS, Journal, Labels, ask, labelled
 from zoo.active.material import ROBUSTNESS
 from zoo.active.oracle import Oracle, initial
-from zoo.active.workbench import round_seed
+from zoo.active.workbench import member_seed, round_seed
 from zoo.components import Component
 from zoo.errors import Interrupted, RunError, ZooError
 from zoo.evaluation.metrics import summarize
@@ -40,6 +40,9 @@ from zoo.training.run import Run
 from zoo.training.signals import caught_signals
 
 STOP_SET = 1000  # unlabelled samples whose predictions are watched
+
+Told = Event | Phase | RoundDone
+T = TypeVar("T")
 
 
 class Simulation:
@@ -59,7 +62,7 @@ class Simulation:
         self._caught: Callable[[], int] = lambda: 0
         self._rules = [stopping.parse(text) for text in self._active.stop]
 
-    def events(self) -> Iterator[Event | Phase | RoundDone]:
+    def events(self) -> Iterator[Told]:
         """Run to the end and yield what happens; raises Interrupted at the edge of a step after SIGINT or SIGTERM."""
         threads = self._threads()
         with repeatable(self._recipe.training, threads) as inexact, caught_signals() as self._caught:
@@ -115,7 +118,7 @@ class Simulation:
             self.run.set_status("failed", reason, type(error).__name__)
             raise
 
-    def _rounds(self) -> Generator[Event | Phase | RoundDone]:
+    def _rounds(self) -> Generator[Told]:
         material, active = self._bench.material, self._active
         if not self._journal.lines(QUERIES):
             rows = initial(material, active.init, active.initial, self._seed)
@@ -126,22 +129,28 @@ class Simulation:
             over = len(curve) > round and self._over(curve[-1])
             if over:
                 break
-            began, cpu = time.monotonic(), time.process_time()
-            x = yield from self._trained(round, labels)
+            x = yield from self._timed(round, "train", self._trained(round, labels))
             if len(curve) <= round:
-                line = yield from self._tested(x, round, labels)
+                line = yield from self._timed(round, "test", self._tested(x, round, labels))
                 over = self._over(line)
             if not over:
-                yield from self._asked(x, round, labels)
+                yield from self._timed(round, "choose", self._asked(x, round, labels))
             x.close()
-            seconds = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu}
-            self._journal.add(TIMINGS, {"round": round, **seconds})
         self._finish()
+
+    def _timed(self, round: int, phase: str, steps: Generator[Told, None, T]) -> Generator[Told, None, T]:
+        """Do the steps of a phase; how long they took is kept, also where they are stopped."""
+        began, cpu = time.monotonic(), time.process_time()
+        try:
+            return (yield from steps)
+        finally:
+            seconds = {"seconds": time.monotonic() - began, "cpu_seconds": time.process_time() - cpu}
+            self._journal.add(TIMINGS, {"round": round, "phase": phase, **seconds})
 
     def _over(self, line: Mapping[str, Any]) -> bool:
         return "stop" in line or line["round"] >= self._active.rounds
 
-    def _trained(self, round: int, labels: Labels) -> Generator[Event | Phase, None, Experiment]:
+    def _trained(self, round: int, labels: Labels) -> Generator[Told, None, Experiment]:
         """Return the model of a round: trained now, or the one that is on disk already."""
         own, seed, (last, state) = self._bench.own, round_seed(self._seed, round), self._weights(round)
         if last == round:
@@ -170,16 +179,18 @@ class Simulation:
         kept = checkpoints.index().last
         if kept is None or not (warm or kept.step == round):
             return -1, None
-        state, damaged = checkpoints.load_last()
+        try:
+            state, damaged = checkpoints.load_last()
+        except RunError:  # there is no other
+            checkpoints.drop_last()
+            return -1, None
         if damaged:
             checkpoints.drop_last()
         last = checkpoints.index().last
         assert last is not None
         return last.step, state
 
-    def _tested(
-        self, x: Experiment, round: int, labels: Labels
-    ) -> Generator[Event | Phase | RoundDone, None, Mapping[str, Any]]:
+    def _tested(self, x: Experiment, round: int, labels: Labels) -> Generator[Told, None, Mapping[str, Any]]:
         """Return the line of the curve, which is on disk with the answers that it stands for."""
         yield Phase(name="test", round=round, labels=len(labels.rows))
         own, classes = self._bench.own, self._bench.material.dataset.classes
@@ -236,12 +247,12 @@ class Simulation:
         draws = uniform_ids(self._seed, "stop set", 0, self._bench.material.ids)[:, 0]
         return draws.argsort(stable=True)[:STOP_SET]
 
-    def _asked(self, x: Experiment, round: int, labels: Labels) -> Generator[Event | Phase]:
+    def _asked(self, x: Experiment, round: int, labels: Labels) -> Generator[Told]:
         meter = Meter()
         yield Phase(name="choose", round=round, labels=len(labels.rows), meter=meter)
         committee = []
-        for name in sorted(members(self._strategy)):
-            bench, seed = self._bench.committee[name], round_seed(self._seed, round)
+        for number, name in enumerate(sorted(members(self._strategy))):
+            bench, seed = self._bench.committee[name], member_seed(self._seed, round, number)
             committee.append((bench, (yield from bench.train(labels, seed))))
 
         def pulse(rows: int) -> None:
@@ -282,7 +293,7 @@ def _figures(answers: Predictions, classes: tuple[str, ...]) -> dict[str, Any]:
 def _seen(line: Mapping[str, Any], watched: Any) -> stopping.Seen:
     validation = line.get("validation")
     return stopping.Seen(
-        labels=line["answers"],
+        answers=line["answers"],
         validation=None if validation is None else validation["accuracy"],
         predictions=None if watched is None else np.asarray(watched, np.int64),
     )

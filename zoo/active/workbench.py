@@ -28,6 +28,7 @@ from zoo.training.features import Embedder
 from zoo.training.loop import fit, set_mode
 from zoo.training.outliers import OUTLIERS
 from zoo.training.progress import Progress
+from zoo.training.randomness import bits
 from zoo.training.reading import loader
 
 Rows = NDArray[np.int64]
@@ -198,6 +199,11 @@ def training(settings: Training, active: Active) -> Training:
 def round_seed(seed: int, round: int) -> int:
     """Return the seed of one round's training, the same for all strategies."""
     return (seed * SEEDS + round) % 2**32
+
+
+def member_seed(seed: int, round: int, member: int) -> int:
+    """Return the seed of the training of one member of a committee, from 0; none of them trains as the round's own model does."""
+    return int(bits(seed, "committee", round, torch.tensor([member]))[0, 0]) % 2**32
 
 
 def _unchosen(recipe: Recipe) -> Any:

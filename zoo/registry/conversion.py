@@ -101,7 +101,7 @@ class Converter(msgspec.Struct):
         if not isinstance(named.value, str):
             return self.report(named.mark, f"{path}.name must be text, got {shown(named)} instead")
         if self._depth == MAX_DEPTH:
-            return self.report(named.mark, f"{path}: components stand at most {MAX_DEPTH} deep inside one another")
+            return self._too_deep(named, path)
         try:
             entry = self.catalog.find(kind, named.value)
         except ZooError as error:
@@ -114,6 +114,16 @@ class Converter(msgspec.Struct):
         params: Any = self.struct(node, entry.spec.params, path, PLUGIN_DEFAULT, ("name", *beside))
         self._depth -= 1
         return BAD if params is BAD else Component(entry.spec, entry.name, params, entry.provenance)
+
+    def _too_deep(self, named: Node, path: str) -> Any:
+        around = path.rpartition(".")[0]
+        if "[" not in path:
+            self.corrections.append(f"{around}={named.value}")  # without the one that it is inside of
+        return self.report(
+            named.mark,
+            f"{path}: components stand at most {MAX_DEPTH} deep inside one another, and '{named.value}' is one too many;"
+            f" {around} may be anything without components inside of it",
+        )
 
     def _each(self, nodes: dict[str, tuple[Node, str]], kind: Any, default: str) -> Any:
         values = {key: self.value(node, kind, path, default) for key, (node, path) in nodes.items()}

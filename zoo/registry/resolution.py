@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
@@ -31,6 +31,7 @@ from zoo.registry.fitting import misfits
 from zoo.registry.merging import name_node
 from zoo.registry.ranges import range_problems, typed
 from zoo.schedules import SCHEDULES, Constant, Plateau
+from zoo.wording import few
 
 REQUIRED = ("data", "architecture", "optimizer")
 BLOCKS = (
@@ -229,13 +230,12 @@ class _Resolver:
             self._check_search(parts["search"])
 
     def _check_acquisition(self, path: str, acquisition: Component[Any], architecture: Component[Any]) -> None:
-        assert isinstance(acquisition.spec, AcquisitionSpec)
         try:
-            needs = acquisition.spec.needs_of(acquisition.params)
+            chain = list(_embedding(path, acquisition))
         except ZooError as error:
             self._report(path, error.problem)
             return
-        if not {"embeddings", "labeled"} & needs:
+        if not chain:
             return
         assert isinstance(architecture.spec, ArchitectureSpec)
         try:
@@ -245,10 +245,25 @@ class _Resolver:
             self._report("architecture", error.problem)
             return
         if not embeds:
-            self._report(
-                path,
-                f"acquisition '{acquisition.name}' needs embeddings, which architecture '{architecture.name}' does not give",
-            )
+            self._refuse(chain, architecture)
+
+    def _refuse(self, chain: Sequence[tuple[str, Component[Any]]], architecture: Component[Any]) -> None:
+        """Report the last of strategies, each inside the one before it, that need embeddings, and what may take its place."""
+        (_, first), (path, last) = chain[0], chain[-1]
+        named = f"acquisition '{last.name}'" + (f" inside acquisition '{first.name}'" if last is not first else "")
+        entries = self.converter.catalog.entries
+        without = [e.name for e in entries("acquisition") if isinstance(e.spec, AcquisitionSpec) and _plain(e.spec)]
+        giving = [e.name for e in entries("architecture") if isinstance(e.spec, ArchitectureSpec) and e.spec.embeddings]
+        own = {part.name for part in architecture.inner("architecture").values()}
+        giving.sort(key=lambda name: name not in own)
+        self._report(
+            path,
+            f"{named} needs embeddings, which architecture '{architecture.name}' does not give; acquisitions without them are"
+            f" {few(without)}; architectures with them are {few(giving)}",
+        )
+        settable = path.startswith("acquisition") and not any(part.isdigit() for part in path.split("."))
+        block, names = (path, without) if settable else ("architecture", giving)
+        self.converter.corrections += [f"{block}={name}" for name in names[:1]]
 
     def _check_search(self, search: dict[str, Range]) -> None:
         kinds = {path: kind for path, kind in self.converter.kinds.items() if path in self.converter.origins}
@@ -270,8 +285,10 @@ class _Resolver:
         node, rest = self.node, path
         while rest:
             if isinstance(node.value, list):
-                if rest.isdigit():
-                    return node.items[int(rest)].mark
+                number, _, inside = rest.partition(".")
+                if number.isdigit():
+                    node, rest = node.items[int(number)], inside
+                    continue
                 found = [item for item in node.items if (named := name_node(item)) and named.value == rest]
                 return found[-1].mark if found else node.mark
             key = next((key for key in node.mapping if rest == key or rest.startswith(f"{key}.")), None)
@@ -279,6 +296,21 @@ class _Resolver:
                 break
             node, rest = node.mapping[key], rest[len(key) + 1 :]
         return node.mark
+
+
+def _embedding(path: str, strategy: Component[Any]) -> Iterator[tuple[str, Component[Any]]]:
+    """Yield a strategy that needs embeddings, with its path, and then one inside of it that does, to the innermost."""
+    assert isinstance(strategy.spec, AcquisitionSpec)
+    if "embeddings" not in strategy.spec.needs_of(strategy.params):
+        return
+    yield path, strategy
+    inside = ([*_embedding(f"{path}.{place}", part)] for place, part in strategy.inner("acquisition").items())
+    yield from next(filter(None, inside), [])
+
+
+def _plain(spec: AcquisitionSpec) -> bool:
+    """Return whether a strategy reads no more than what every classifier gives, whatever its parameters are."""
+    return spec.needs is not None and spec.needs <= {"logits", "log_probabilities"}
 
 
 def _strategies(parts: Mapping[str, Any]) -> Iterator[tuple[str, Component[Any]]]:

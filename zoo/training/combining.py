@@ -111,9 +111,7 @@ def _checked(runs: Sequence[Run], catalog: Catalog) -> list[Recipe]:
 
 def _depth(component: Component[Any]) -> int:
     """Return 1 for a component without components inside it, one more for each layer of them."""
-    values = [getattr(component.params, name) for name in component.params.__struct_fields__]
-    inside = [part for v in values for part in (v if isinstance(v, (list, tuple)) else [v])]
-    return 1 + max((_depth(part) for part in inside if isinstance(part, Component)), default=0)
+    return 1 + max(map(_depth, component.inner().values()), default=0)
 
 
 def _compare(runs: Sequence[Run], recipes: Sequence[Recipe]) -> None:

@@ -20,7 +20,9 @@ class Committee(Params, frozen=True, kw_only=True):
     ] = "kl"
     members: Annotated[
         tuple[str, ...],
-        Meta(description="names of the recipes of its members, each trained independently in each round"),
+        Meta(
+            description="names of the recipes of its members, each trained independently in each round; one may be named several times"
+        ),
     ] = ()
 
 
