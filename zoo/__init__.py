@@ -1,4 +1,4 @@
-"""zoo: train, evaluate, compare and actively label image classifiers from plugins and one registry.
+"""zoo: train, evaluate and compare image classifiers and simulate active learning, from plugins and one registry.
 
 import zoo
 run = zoo.train("conv-net-momentum", "training.epochs=5")

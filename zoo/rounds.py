@@ -74,7 +74,8 @@ class Active(msgspec.Struct, frozen=True, kw_only=True):
         Count | None, Meta(description="test images on which every model is also tested under corruptions")
     ] = None
     stop: Annotated[
-        list[str], Meta(description="reasons to stop before the last round: labels=N, plateau, stable, gain=POINTS")
+        list[str],
+        Meta(description="reasons to stop before the last round: labels=N of answers, plateau, stable, gain=POINTS"),
     ] = []
     until_test_error: Annotated[
         Annotated[float, Meta(gt=0, lt=1)] | None,

@@ -123,6 +123,16 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
         gather(recipe(), source(arrays(tmp_path / "floats.npz", kind=np.float32)))
 
 
+def test_unknown_images_without_a_folder_of_their_own_are_refused_with_where_to_put_them(tmp_path: Path) -> None:
+    own, other = photos(tmp_path / "own", ["cat", "dog"]), photos(tmp_path / "others", ["car"])
+    with pytest.raises(DataError, match=r"unknown images: .*car has no class folders") as error:
+        gather(recipe("data.train_size=null", data=str(own)), source(other / "train/car"))
+    assert (
+        error.value.hint
+        == "images of no known class stand in a folder of any name inside of the one that --unknown names"
+    )
+
+
 def _in_colour(path: Path) -> Path:
     images = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 3), np.uint8)
     np.savez(

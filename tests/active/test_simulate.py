@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from fixtures import benches
 from fixtures.benches import NET, TINY, left, lines
+from rich.console import Console
 
 from zoo.active import plan as plans
 from zoo.active import simulate
@@ -21,10 +22,11 @@ from zoo.active.events import Begun, Done, Phase, Progress, RoundDone, Waiting
 from zoo.active.plan import Question
 from zoo.active.proposal import begin, propose
 from zoo.active.simulate import conduct, report
-from zoo.errors import ComponentError, DataError, RecipeError, RunError, UnknownNameError, ZooError
+from zoo.console.simulating import plan_table
+from zoo.errors import ComponentError, DataError, Interrupted, RecipeError, RunError, UnknownNameError, ZooError
 from zoo.plugins import Catalog, load_catalog
 from zoo.registry import Registry
-from zoo.training.events import StepDone
+from zoo.training.events import Evaluating, StepDone
 from zoo.training.run import Run
 
 REGISTRY = Registry.load(benches.CATALOG)
@@ -200,7 +202,8 @@ def test_a_pool_that_shares_images_with_test_is_refused(tmp_path: Path) -> None:
         changed = dict(arrays)
     changed["x_test"][3:5] = changed["x_train"][:2]
     np.savez(path, **changed)
-    with pytest.raises(DataError, match="2 images of test stand in the pool as well"):
+    named = r"2 images of test stand in the pool as well: .* \(image 0 of train is image 3 of test; image 1 of train is image 4 of test\)"
+    with pytest.raises(DataError, match=named):
         begun(tmp_path / "al", "data.train_size=null", "active.init=10", data=str(path), seeds=1)
 
 
@@ -369,6 +372,64 @@ def test_a_committee_is_that_of_its_strategy_and_kept_with_the_plan(tmp_path: Pa
     assert trained[0] == trained[2] == trained[4]
     scores = [lines(Run(tmp_path / "al" / folder))[1]["scores"] for folder in folders[:2]]
     assert scores[0] != scores[1]
+
+
+def test_a_recipe_that_is_several_members_is_trained_from_other_weights_for_each(tmp_path: Path) -> None:
+    """Of members who answered alike the divergence from their mean would be 0."""
+    (tmp_path / "mine.yaml").write_text("version: 1\nrecipes:\n  own: {extends: lenet5-adamw, optimizer: {lr: 0.02}}\n")
+    registry = Registry.load(benches.CATALOG, tmp_path / "mine.yaml")
+    asked = question("active.strategies=[{name: committee, members: [own, own]}]", seeds=1)
+    begin(asked, tmp_path / "al", registry, device="cpu")
+    assert all(each.reason is None for each in done(list(simulations(tmp_path / "al"))))
+    assert min(lines(Run(tmp_path / "al/committee-0"))[1]["scores"]) > 1e-6
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ((), "20 initial labels and 1 round make 26 answers; 6 simulations of 2 trainings, each 2 steps, which begins"),
+        (("active.validation=counted",), "20 initial labels, with 360 of validation, and 1 round make 386 answers"),
+        (("active.query=500",), "and 1 round, the last of which asks for 180 only, make 200 answers; 6 simulations"),
+        (("active.query=500", "active.rounds=3"), "make 200 answers; the pool is used up after 1 of 3 rounds; 6"),
+        (("active.start=warm",), "which goes on with the weights of the round before"),
+        (("active.pool_subset=50",), "; each round chooses from 50 samples that are drawn anew"),
+        (("active.stop=[stable, labels=60]",), "; a simulation ends early by stable or labels=60"),
+        (("active.robustness=30",), "; every model is also tested on 30 test images under corruptions"),
+    ],
+)  # fmt: skip
+def test_a_plan_says_what_will_be_asked_and_trained(settings: tuple[str, ...], words: str) -> None:
+    assert words in propose(question(*settings), REGISTRY, device="cpu").work
+
+
+def test_wrong_answers_that_leave_a_class_without_an_initial_one_are_noted() -> None:
+    notes = propose(question("active.noise=0.5", seeds=3), REGISTRY, device="cpu").notes
+    assert (
+        "with seeds 0, 1, 2 wrong answers leave a class without an initial label; a larger --init has room for them"
+        in notes
+    )
+    assert not any("wrong answers" in note for note in propose(question(seeds=3), REGISTRY, device="cpu").notes)
+
+
+def test_more_seeds_than_signs_can_be_tried_of_promise_no_p() -> None:
+    console = Console(width=200, record=True)
+    for seeds in (24, 25):
+        console.print(plan_table(propose(question(seeds=seeds), REGISTRY, device="cpu")))
+    text = console.export_text()
+    assert text.count("the least p that signs of 24 seeds can give is") == 1
+    assert text.count("signs of 25 seeds are too many to try: the intervals speak alone") == 1
+
+
+def test_a_signal_while_images_are_embedded_ends_it_with_what_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    begun(tmp_path / "al", "freeze=backbone", "augmentation=null", "regularizers=[]", seeds=1)
+    events = simulations(tmp_path / "al")
+    assert isinstance(next(events), Evaluating)
+    os.kill(os.getpid(), signal.SIGTERM)
+    with pytest.raises(Interrupted, match=r"SIGTERM: what .* has done is kept"):
+        list(events)
+    assert all(each.reason is None for each in done(list(simulations(tmp_path / "al"))))
 
 
 GATE = "active.strategies=[{name: gate, strategy: margin}]"

@@ -19,16 +19,16 @@ def classes(text: str) -> NDArray[np.int64]:
 
 
 def validated(*accuracies: float, start: int = 20, step: int = 20) -> list[Seen]:
-    return [Seen(labels=start + step * i, validation=accuracy) for i, accuracy in enumerate(accuracies)]
+    return [Seen(answers=start + step * i, validation=accuracy) for i, accuracy in enumerate(accuracies)]
 
 
 def predicted(*rounds: str) -> list[Seen]:
-    return [Seen(labels=20 + 20 * i, predictions=classes(text)) for i, text in enumerate(rounds)]
+    return [Seen(answers=20 + 20 * i, predictions=classes(text)) for i, text in enumerate(rounds)]
 
 
 def on_curve(slope: float, labels: Sequence[int]) -> list[Seen]:
     """Return rounds whose accuracy rises by `slope` with each ln label."""
-    return [Seen(labels=n, validation=0.2 + slope * math.log(n)) for n in labels]
+    return [Seen(answers=n, validation=0.2 + slope * math.log(n)) for n in labels]
 
 
 @pytest.mark.parametrize(
@@ -93,9 +93,9 @@ def test_every_suggestion_is_a_rule() -> None:
 
 def test_the_budget_is_spent_at_so_many_labels() -> None:
     rule = parse("labels=60")
-    assert rule.reason([Seen(labels=40), Seen(labels=59)]) is None
-    assert rule.reason([Seen(labels=60)]) == "there are 60 labels, and 60 were to be asked for"
-    assert rule.reason([Seen(labels=40), Seen(labels=70)]) == "there are 70 labels, and 60 were to be asked for"
+    assert rule.reason([Seen(answers=40), Seen(answers=59)]) is None
+    assert rule.reason([Seen(answers=60)]) == "there are 60 answers, and 60 were to be asked for"
+    assert rule.reason([Seen(answers=40), Seen(answers=70)]) == "there are 70 answers, and 60 were to be asked for"
 
 
 def test_a_plateau_is_so_many_rounds_without_a_better_one() -> None:
@@ -103,15 +103,15 @@ def test_a_plateau_is_so_many_rounds_without_a_better_one() -> None:
     assert rule.reason(validated(0.5)) is None
     assert rule.reason(validated(0.5, 0.4)) is None
     assert rule.reason(validated(0.5, 0.4, 0.45)) == (
-        "validation accuracy has not risen for 2 rounds: 50.00% at 20 labels is the best"
+        "validation accuracy has not risen for 2 rounds: 50.00% at 20 answers is the best"
     )
     assert rule.reason(validated(0.5, 0.4, 0.6, 0.55)) is None
-    assert "60.00% at 60 labels" in str(rule.reason(validated(0.5, 0.4, 0.6, 0.55, 0.59)))
+    assert "60.00% at 60 answers" in str(rule.reason(validated(0.5, 0.4, 0.6, 0.55, 0.59)))
 
 
 def test_a_round_as_good_as_the_best_is_no_better() -> None:
     assert parse("plateau=2").reason(validated(0.5, 0.5)) is None
-    assert "50.00% at 20 labels" in str(parse("plateau=2").reason(validated(0.5, 0.5, 0.5)))
+    assert "50.00% at 20 answers" in str(parse("plateau=2").reason(validated(0.5, 0.5, 0.5)))
 
 
 def test_kappa_is_agreement_beyond_chance() -> None:
@@ -169,29 +169,29 @@ def test_the_gain_of_100_labels_is_the_slope_times_their_logarithm() -> None:
     points = 10 * math.log(240 / 140)  # 5.39
     assert Gain(points - 0.01).reason(curve) is None
     assert Gain(points + 0.01).reason(curve) == (
-        "100 labels more than 140 promise 5.39 percentage points of validation accuracy by the slope of the last 5 rounds, "
+        "100 answers more than 140 promise 5.39 percentage points of validation accuracy by the slope of the last 5 rounds, "
         f"fewer than {points + 0.01:g}"
     )
 
 
 def test_the_gain_is_measured_over_the_last_five_rounds_that_had_labels() -> None:
     rule, steep = parse("gain=0.1"), on_curve(0.2, [10, 20, 40])
-    flat = [Seen(labels=n, validation=0.99) for n in (100, 120, 140, 160, 180)]
+    flat = [Seen(answers=n, validation=0.99) for n in (100, 120, 140, 160, 180)]
     assert rule.reason(flat[1:]) is None
     assert "promise 0.00 percentage points" in str(rule.reason(flat))
     assert rule.reason([*steep, *flat]) == rule.reason(flat)
     assert rule.reason([*steep, *flat[:2]]) is None
-    assert rule.reason([Seen(labels=0, validation=0.1), *flat[1:]]) is None
+    assert rule.reason([Seen(answers=0, validation=0.1), *flat[1:]]) is None
 
 
 def test_one_odd_round_does_not_move_the_slope() -> None:
     curve = on_curve(0.1, [60, 80, 100, 120, 140])
-    odd = [*curve[:2], Seen(labels=100, validation=0.0), *curve[3:]]
+    odd = [*curve[:2], Seen(answers=100, validation=0.0), *curve[3:]]
     assert Gain(5.38).reason(odd) is None and Gain(5.41).reason(odd) is not None
 
 
 def test_rounds_of_equally_many_labels_have_no_slope() -> None:
-    assert parse("gain=50").reason([Seen(labels=50, validation=0.1 * i) for i in range(6)]) is None
+    assert parse("gain=50").reason([Seen(answers=50, validation=0.1 * i) for i in range(6)]) is None
 
 
 def test_falling_accuracy_promises_less_than_nothing() -> None:
@@ -202,9 +202,9 @@ def test_falling_accuracy_promises_less_than_nothing() -> None:
 @pytest.mark.parametrize("missing", [None, math.nan])
 def test_a_round_without_validation_is_refused(text: str, missing: float | None) -> None:
     with pytest.raises(ComponentError, match="1 of 2 rounds have no validation accuracy"):
-        parse(text).reason([*validated(0.5), Seen(labels=40, validation=missing)])
+        parse(text).reason([*validated(0.5), Seen(answers=40, validation=missing)])
 
 
 def test_a_round_without_predictions_is_refused() -> None:
-    with pytest.raises(ComponentError, match="the round of 100 labels has no predictions on the stop set"):
-        parse("stable").reason([*predicted("01", "01", "01", "01"), Seen(labels=100)])
+    with pytest.raises(ComponentError, match="the round of 100 answers has no predictions on the stop set"):
+        parse("stable").reason([*predicted("01", "01", "01", "01"), Seen(answers=100)])

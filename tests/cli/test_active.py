@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures.benches import NET, TINY, lines
+from fixtures.benches import CATALOG, NET, TINY, lines
 
+from zoo.active.proposal import begin
 from zoo.cli.active import active, asked
 from zoo.cli.main import main
+from zoo.registry import Registry
 from zoo.training.run import Run
 
+REGISTRY = Registry.load(CATALOG)
 SMALL = ["active", "conv-net-momentum", *TINY, *NET, "--device", "cpu"]
 SHORT = [*SMALL, "--strategy", "margin", "--rounds", "1", "--steps", "2", "--seeds", "2", "--run", "al"]
 
@@ -100,6 +103,22 @@ def test_a_simulation_is_shown_round_by_round_with_what_its_rules_watch(capsys: 
     assert capsys.readouterr().out.count("conv-net-momentum") == 2
 
 
+@pytest.mark.parametrize("how", ["--run", "--resume"])
+def test_the_plan_of_a_folder_is_shown_and_nothing_simulated(how: str, capsys: pytest.CaptureFixture[str]) -> None:
+    begin(
+        asked("conv-net-momentum", tuple(SMALL[2:-2]), options("--strategy", "margin")),
+        Path("al"),
+        REGISTRY,
+        device="cpu",
+    )
+    before = {path: path.stat().st_mtime_ns for path in Path("al").rglob("*")}
+    assert main(["active", how, "al", "--plan"]) == 0
+    assert "strategies margin, random" in " ".join(capsys.readouterr().out.split())
+    assert main(["active", how, "al", "--plan", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(Path("al/plan.json").read_text())
+    assert {path: path.stat().st_mtime_ns for path in Path("al").rglob("*")} == before
+
+
 STOPS = """
 from zoo import AcquisitionSpec, BatchStrategy, hookimpl
 
@@ -140,7 +159,7 @@ def test_a_signal_ends_it_with_the_words_to_go_on(capsys: pytest.CaptureFixture[
     ]
     assert main(["--plugins-dir", "plugins", *words]) == 128 + 15
     out, err = capsys.readouterr()
-    assert out == "" and "zoo active --resume 'my simulations'" in err and "SIGTERM" in err
+    assert out == "" and "zoo --plugins-dir plugins active --resume 'my simulations'" in err and "SIGTERM" in err
     assert Run(Path("my simulations/local-stops-0")).status == "interrupted"
     again = ["active", "--resume", "my simulations", "--device", "cpu", "--json"]
     assert main(["--plugins-dir", "plugins", *again]) == 0
@@ -165,6 +184,8 @@ def test_a_signal_ends_it_with_the_words_to_go_on(capsys: pytest.CaptureFixture[
         ([*SHORT, "--schedule", "5,,6"], "active.query"),
         ([*SHORT, "--stop", "sometime"], "stopping rule"),
         ([*SHORT, "--stop", "labels"], "labels=COUNT"),
+        ([*SHORT, "--stop", "labels=20"], "'labels=20' is met before anything is asked: there are 20 initial labels"),
+        ([*SHORT, "--stop", "labels=100", "--validation", "counted"], "20 initial labels and 360 of validation"),
         ([*SHORT, "--stop", "gain=0.5"], "watches validation, whose labels are not used"),
         ([*SHORT, "--noise", "1.5"], "--noise"),
         ([*SHORT, "--primary", "margin"], "is not a pair"),

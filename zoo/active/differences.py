@@ -39,7 +39,7 @@ def pairs(found: Compared, primary: Sequence[tuple[str, str]], smallest: Sequenc
     ps = [row["difference"]["p"] if row["difference"] else 1.0 for row in rows]
     for number, (row, p) in enumerate(zip(rows, paired.holm(ps) if ps else (), strict=True)):
         count = len(row["seeds"])
-        attainable = paired.smallest_after_holm(count, len(primary)) if count else None
+        attainable = paired.smallest_after_holm(count, len(primary)) if 0 < count <= paired.MOST_PAIRS else None
         row |= {"p_holm": p, "smallest_holm": smallest[number] if number < len(smallest) else attainable}
     return rows + [_pair(found, a, b) for a, b in others]
 

@@ -26,6 +26,7 @@ from zoo.training.reading import prepare_data
 UNKNOWN = "unknown"  # the answer for what is of no known class
 SEVERITIES = (1, 3, 5)  # of corruptions, in the pool and in the test of robustness
 ROBUSTNESS = "robustness"
+EXAMPLES = 3  # of images that are named in an error
 
 Rows = NDArray[np.int64]
 
@@ -159,7 +160,14 @@ def _with_unknown_classes(dataset: Dataset, names: Sequence[str]) -> tuple[Datas
 
 def _other_source(source: Component[str], dataset: Dataset) -> Split:
     """Return the training images of another source, whose classes do not matter."""
-    data = source.build()
+    try:
+        data = source.build()
+    except DataError as error:
+        raise DataError(
+            f"unknown images: {error.problem}",
+            possible=error.possible,
+            hint="images of no known class stand in a folder of any name inside of the one that --unknown names",
+        ) from error
     if not isinstance(data, SourceData):
         raise ComponentError(f"{source!r} must return zoo.SourceData, got {type(data).__name__} instead")
     images = data.splits["train" if "train" in data.splits else next(iter(data.splits))].images
@@ -221,14 +229,24 @@ def _require_unknown(ids: Sequence[str], known: NDArray[np.bool_]) -> None:
 def _require_apart(dataset: Dataset, ids: Sequence[str]) -> None:
     if "test" not in dataset.splits:
         raise DataError("a simulation needs a test split", hint="data.test_fraction=0.1, or a folder test")
-    plain = {name.partition("#")[0] for name in ids}
-    twice = plain & {name.partition("#")[0] for name in content_ids(dataset.splits["test"])}
+    train, test = dataset.splits["train"], dataset.splits["test"]
+    rows = {name.partition("#")[0]: row for row, name in enumerate(ids)}
+    plain = [name.partition("#")[0] for name in content_ids(test)]
+    twice = [(rows[name], row) for row, name in enumerate(plain) if name in rows]
     if twice:
+        named = "; ".join(f"{_place(train, a)} is {_place(test, b)}" for a, b in twice[:EXAMPLES])
         raise DataError(
-            f"{len(twice)} images of test stand in the pool as well: what is learned from them would be tested on them",
+            f"{len(twice)} images of test stand in the pool as well: what is learned from them would be tested on them "
+            f"({named}{'; …' * (len(twice) > EXAMPLES)})",
             possible="a pool without them",
-            hint="zoo data check finds them, and names the files",
+            hint="remove them from one of both",
         )
+
+
+def _place(split: Split, row: int) -> str:
+    """Return which image a row of a split is, in words."""
+    sample = int(split.samples[row])
+    return split.images.paths[sample] if isinstance(split.images, FileImages) else f"image {sample} of {split.name}"
 
 
 def _corrupted(dataset: Dataset, ids: Sequence[str], share: float, recipe: Recipe) -> Dataset:

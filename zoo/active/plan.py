@@ -14,7 +14,7 @@ import msgspec
 
 from zoo import storage
 from zoo.comparison.identity import fingerprint
-from zoo.comparison.paired import smallest_after_holm
+from zoo.comparison.paired import MOST_PAIRS, smallest_after_holm
 from zoo.comparison.plan import RECIPES, write_recipes
 from zoo.components import Component
 from zoo.errors import RunError, ZooError
@@ -49,7 +49,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """A question with the names of its strategies, the declared pairs, the smallest p that the exact test of each can give after
-    Holm, and how labels are counted.
+    Holm, none where there are too many seeds for it, and how labels are counted.
 
     `digest` stands for the recipe, its data and the versions that compute; `items` are the images of test.
     """
@@ -151,18 +151,23 @@ def make(
         question=question,
         strategies=names,
         primary=primary,
-        smallest=(smallest_after_holm(question.seeds, len(primary)),) * len(primary) if primary else (),
+        smallest=_smallest(question.seeds, len(primary)),
         level=question.level,
         metric="mc_accuracy" if active.measure == "dropout-mean" else "accuracy",
         smooth=active.smooth,
         targets=tuple(active.targets),
         counting=_counting(recipe, active, validation),
-        work=_work(active, pool, len(names) * question.seeds),
+        work=_work(active, pool, validation if active.validation == "counted" else 0, len(names) * question.seeds),
         notes=tuple(notes),
         digest=digest(recipe, data),
         items=items,
         pool=pool,
     )
+
+
+def _smallest(seeds: int, pairs: int) -> tuple[float, ...]:
+    """Return the smallest p of each pair; nothing for more seeds than all signs can be tried of."""
+    return (smallest_after_holm(seeds, pairs),) * pairs if pairs and seeds <= MOST_PAIRS else ()
 
 
 def digest(recipe: Recipe, data: str) -> str:
@@ -227,23 +232,34 @@ def _counting(recipe: Recipe, active: Active, validation: int) -> str:
     return f"Answers are counted with the {active.init} initial ones{how}{unknown}. {held}.{wrong}{seen}{ends}"
 
 
-def _work(active: Active, pool: int, simulations: int) -> str:
-    """Return in words what will be asked and trained, as far as the pool goes."""
+def _work(active: Active, pool: int, counted: int, simulations: int) -> str:
+    """Return in words what will be asked and trained, as far as the pool goes; `counted` labels of validation are answers too."""
     left, rounds = pool - active.init, 0
     while rounds < active.rounds and left > 0:
         left -= active.asked(rounds)
         rounds += 1
-    answers = pool - max(left, 0)
+    answers = counted + pool - max(left, 0)
     steps = "as long as the recipe says" if active.steps is None else f"{active.steps:,} steps"
-    used = (
-        ""
-        if left > 0 or rounds == active.rounds
-        else f", and the pool is used up after {rounds} of {active.rounds} rounds"
-    )
+    short = f", the last of which asks for {active.asked(rounds - 1) + left:,} only," if left < 0 else ""
+    used = f"; the pool is used up after {rounds} of {active.rounds} rounds" if rounds < active.rounds else ""
+    validation = f", with {counted:,} of validation," if counted else ""
+    weights = "goes on with the weights of the round before" if active.start == "warm" else "begins with new weights"
     return (
-        f"{active.init} initial labels and {rounds} round{'s' * (rounds != 1)} make {answers:,} answers{used}; {simulations} simulations of"
-        f" {rounds + 1} trainings, each {steps}"
+        f"{active.init} initial labels{validation} and {rounds} round{'s' * (rounds != 1)}{short} make {answers:,} answers{used};"
+        f" {simulations} simulations of {rounds + 1} trainings, each {steps}, which {weights}{_besides(active)}"
     )
+
+
+def _besides(active: Active) -> str:
+    """Return in words what changes a round: what is chosen from, what ends it early, and what else is tested."""
+    told = []
+    if active.pool_subset is not None:
+        told.append(f"each round chooses from {active.pool_subset:,} samples that are drawn anew")
+    if active.stop:
+        told.append(f"a simulation ends early by {' or '.join(active.stop)}")
+    if active.robustness is not None:
+        told.append(f"every model is also tested on {active.robustness:,} test images under corruptions")
+    return "".join(f"; {text}" for text in told)
 
 
 def has_unknown(recipe: Recipe) -> bool:
@@ -253,8 +269,7 @@ def has_unknown(recipe: Recipe) -> bool:
 
 
 def _name(component: Component[Any]) -> str:
-    inner = [value for value in _values(component) if isinstance(value, Component)]
-    return "-".join([component.name.replace("/", "-"), *map(_name, inner)])
+    return "-".join([component.name.replace("/", "-"), *map(_name, component.inner().values())])
 
 
 def _full_name(component: Component[Any]) -> str:
@@ -267,9 +282,5 @@ def _full_name(component: Component[Any]) -> str:
             parts.append(_full_name(value))
         elif value != getattr(default, field):
             listed = value if isinstance(value, (list, tuple)) else [value]
-            parts.append(f"{field}-{'+'.join(map(str, listed))}")
+            parts.append(f"{field}-{'+'.join(_full_name(v) if isinstance(v, Component) else str(v) for v in listed)}")
     return re.sub(r"[^A-Za-z0-9.+]+", "-", "-".join(parts)).strip("-")
-
-
-def _values(component: Component[Any]) -> list[Any]:
-    return [getattr(component.params, field) for field in component.params.__struct_fields__]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 from filelock import FileLock
 
 from zoo import storage
@@ -17,10 +18,10 @@ from zoo.active.benches import asked, material_of, tried
 from zoo.active.choosing import needs
 from zoo.active.dropout_passes import require
 from zoo.active.material import Material
-from zoo.active.oracle import initial
+from zoo.active.oracle import Oracle, initial
 from zoo.active.plan import Plan, Question
 from zoo.active.workbench import Workbench
-from zoo.components import Component
+from zoo.components import AcquisitionSpec, Component
 from zoo.errors import RunError, ZooError
 from zoo.plugins import Catalog
 from zoo.recipe import Recipe
@@ -79,12 +80,12 @@ def draft(question: Question, recipe: Recipe, material: Material, registry: Regi
     assert active is not None
     _require_watched(recipe, active)
     splits = material.dataset.splits
+    validation = len(splits["validation"]) if "validation" in splits else 0
+    _require_rounds(active, validation if active.validation == "counted" else 0)
     plan = plans.make(
         question, recipe, data=material.fingerprint, items=len(splits["test"]), pool=len(material.ids),
-        validation=len(splits["validation"]) if "validation" in splits else 0, notes=material.dataset.notes,
+        validation=validation, notes=(*material.dataset.notes, *_initial(material, active, question.seeds)),
     )  # fmt: skip
-    for seed in range(question.seeds):
-        initial(material, active.init, active.initial, seed)
     asks = max(active.asked(round) for round in range(active.rounds))
     if active.pool_subset is not None and active.pool_subset < asks:
         raise ZooError(
@@ -149,9 +150,40 @@ def _warnings(strategies: Mapping[str, Component[Any]], bench: Workbench) -> lis
     return told
 
 
-def _wants_fixed_embeddings(strategy: Any) -> bool:
-    inner = getattr(strategy.params, "strategy", None)
-    return strategy.spec.fixed_embeddings or (inner is not None and _wants_fixed_embeddings(inner))
+def _wants_fixed_embeddings(strategy: Component[Any]) -> bool:
+    assert isinstance(strategy.spec, AcquisitionSpec)
+    inside = strategy.inner("acquisition").values()
+    return strategy.spec.fixed_embeddings or any(_wants_fixed_embeddings(part) for part in inside)
+
+
+def _initial(material: Material, active: Active, seeds: int) -> list[str]:
+    """Return a note where wrong answers leave a class without an initial one. Raises DataError where a class has none at all."""
+    lacking = []
+    for seed in range(seeds):
+        rows = initial(material, active.init, active.initial, seed)
+        if not active.noise:
+            continue
+        answered = Oracle(material, seed=seed, noise=active.noise).answers(rows)
+        if len(np.unique(answered)) < len(material.dataset.classes):
+            lacking.append(str(seed))
+    if not lacking:
+        return []
+    which = f"seed{'s' * (len(lacking) > 1)} {', '.join(lacking)}"
+    return [f"with {which} wrong answers leave a class without an initial label; a larger --init has room for them"]
+
+
+def _require_rounds(active: Active, counted: int) -> None:
+    """Raise ZooError for a budget that is spent before anything is asked."""
+    first = active.init + counted
+    for text in active.stop:
+        rule = stopping.parse(text)
+        if isinstance(rule, stopping.Labels) and rule.count <= first:
+            validation = f" and {counted:,} of validation" * bool(counted)
+            raise ZooError(
+                f"stopping rule {text!r} is met before anything is asked: there are {active.init} initial labels{validation}",
+                possible=f"labels=N above {first}",
+                hint=f"--stop labels={first + 10 * active.asked(0)}",
+            )
 
 
 def _require_watched(recipe: Recipe, active: Active) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Generator
 from contextlib import closing
@@ -31,6 +32,7 @@ from zoo.report.active import write_report
 from zoo.training.device import repeatable
 from zoo.training.events import Event
 from zoo.training.run import Run
+from zoo.training.signals import caught_signals
 
 ANALYSIS, REPORT = "analysis.json", "report.html"
 
@@ -136,5 +138,14 @@ def _bench(plan: Plan, recipe: Recipe, folder: Path, catalog: Catalog, device: s
             hint="restore them, or begin anew with another --run DIR",
         )
     strategies = [cell.component for cell in plans.cells(recipe, plan, catalog)]
-    with repeatable(recipe.training, recipe.training.threads or torch.get_num_threads()):
-        return (yield from set_up_all(recipe, strategies, material, registry, device))
+    with repeatable(recipe.training, recipe.training.threads or torch.get_num_threads()), caught_signals() as caught:
+        steps = set_up_all(recipe, strategies, material, registry, device)
+        while True:
+            try:
+                event = next(steps)
+            except StopIteration as end:
+                bench: Bench = end.value
+                return bench
+            if signum := caught():
+                raise Interrupted(signum, f"{signal.Signals(signum).name}: what {folder} has done is kept")
+            yield event

@@ -18,24 +18,24 @@ from zoo.errors import ComponentError, UnknownNameError, ZooError
 
 PAIRS = 3  # of rounds whose agreement is averaged, as Bloodgood and Vijay-Shanker have it
 WINDOW = 5  # rounds that a slope is measured over
-AHEAD = 100  # labels that a gain is estimated for
+AHEAD = 100  # answers that a gain is estimated for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Seen:
-    """What a round has shown: how many labels it had, and what the rules may ask for.
+    """What a round has shown: how many answers there were, and what the rules may ask for.
 
     `validation` is the accuracy on validation, from 0 to 1; `predictions` are classes, int64 `(s,)`, of the stop set: unlabelled
     samples, the same ones in every round.
     """
 
-    labels: int
+    answers: int
     validation: float | None = None
     predictions: NDArray[np.int64] | None = None
 
 
 class Rule(ABC):
-    """When to stop; `needs` names the fields of `Seen` that the rule reads beside `labels`."""
+    """When to stop; `needs` names the fields of `Seen` that the rule reads beside `answers`."""
 
     needs: ClassVar[frozenset[str]] = frozenset()
 
@@ -53,19 +53,19 @@ class Rule(ABC):
 
 @dataclass(frozen=True, slots=True)
 class Labels(Rule):
-    """Stops when there are so many labels."""
+    """Stops when there are so many answers, those of validation included where they are counted."""
 
     count: int
 
     def watched(self, history: Sequence[Seen]) -> float | None:
-        """Return the number of labels."""
-        return history[-1].labels if history else None
+        """Return the number of answers."""
+        return history[-1].answers if history else None
 
     def reason(self, history: Sequence[Seen]) -> str | None:
         """Return that the budget is spent."""
-        if not history or history[-1].labels < self.count:
+        if not history or history[-1].answers < self.count:
             return None
-        return f"there are {history[-1].labels} labels, and {self.count} were to be asked for"
+        return f"there are {history[-1].answers} answers, and {self.count} were to be asked for"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Plateau(Rule):
         best = len(accuracies) - 1 - since
         return (
             f"validation accuracy has not risen for {since} rounds: "
-            f"{accuracies[best]:.2%} at {history[best].labels} labels is the best"
+            f"{accuracies[best]:.2%} at {history[best].answers} answers is the best"
         )
 
 
@@ -122,10 +122,10 @@ class Stable(Rule):
 
 @dataclass(frozen=True, slots=True)
 class Gain(Rule):
-    """Stops when 100 further labels promise fewer than so many percentage points of validation accuracy.
+    """Stops when 100 further answers promise fewer than so many percentage points of validation accuracy.
 
     The stopping by a gradient of Laws and Schütze, "Stopping criteria for active learning of named entity recognition", COLING
-    2008. The slope is the median over pairs of the last five rounds of the rise in accuracy by that of ln labels (Theil, 1950; Sen,
+    2008. The slope is the median over pairs of the last five rounds of the rise in accuracy by that of ln answers (Theil, 1950; Sen,
     "Estimates of the regression coefficient based on Kendall's tau", JASA 1968), which one odd round does not move.
     """
 
@@ -138,14 +138,14 @@ class Gain(Rule):
         if points is None or points >= self.points:
             return None
         return (
-            f"{AHEAD} labels more than {history[-1].labels} promise {points:.2f} percentage points of validation accuracy by the "
+            f"{AHEAD} answers more than {history[-1].answers} promise {points:.2f} percentage points of validation accuracy by the "
             f"slope of the last {WINDOW} rounds, fewer than {self.points:g}"
         )
 
     def watched(self, history: Sequence[Seen]) -> float | None:
-        """Return the percentage points that further labels promise."""
-        curve = [(seen.labels, accuracy) for seen, accuracy in zip(history, _accuracies(history), strict=True)]
-        curve = [(labels, accuracy) for labels, accuracy in curve if labels > 0][-WINDOW:]
+        """Return the percentage points that further answers promise."""
+        curve = [(seen.answers, accuracy) for seen, accuracy in zip(history, _accuracies(history), strict=True)]
+        curve = [(answers, accuracy) for answers, accuracy in curve if answers > 0][-WINDOW:]
         slope = _slope(curve)
         if len(curve) < WINDOW or slope is None:
             return None
@@ -160,7 +160,7 @@ def _mean_kappa(history: Sequence[Seen]) -> Fraction | None:
 
 
 def _slope(curve: Sequence[tuple[int, float]]) -> float | None:
-    """Return the median rise in accuracy by ln labels over all pairs of rounds that differ in labels, or None without any."""
+    """Return the median rise in accuracy by ln answers over all pairs of rounds that differ in answers, or None without any."""
     slopes = [(b[1] - a[1]) / math.log(b[0] / a[0]) for a, b in combinations(curve, 2) if a[0] != b[0]]
     return median(slopes) if slopes else None
 
@@ -192,7 +192,7 @@ def _accuracies(history: Sequence[Seen]) -> list[float]:
 
 def _predictions(seen: Seen) -> NDArray[np.int64]:
     if seen.predictions is None:
-        raise ComponentError(f"the round of {seen.labels} labels has no predictions on the stop set")
+        raise ComponentError(f"the round of {seen.answers} answers has no predictions on the stop set")
     return seen.predictions
 
 
@@ -219,7 +219,7 @@ class _Form:
 
 _FORMS = {
     "labels": _Form(
-        build=Labels, kind=int, possible="labels=COUNT, a number of labels from 1 on", hint="labels=500"
+        build=Labels, kind=int, possible="labels=COUNT, a number of answers from 1 on", hint="labels=500"
     ),
     "plateau": _Form(
         build=Plateau, kind=int, default=5, possible="plateau or plateau=ROUNDS, from 1 on", hint="plateau=5"

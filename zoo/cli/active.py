@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +78,7 @@ PLAIN = ("words", "folder", "resumed", "only_plan", "report_only", "device", "as
     "stops",
     multiple=True,
     metavar="RULE",
-    help="labels=N, plateau[=N], stable[=KAPPA] or gain=POINTS; may be repeated.",
+    help="labels=N (answers, as they are counted), plateau[=N], stable[=KAPPA] or gain=POINTS; may be repeated.",
 )
 @click.option(
     "--noise", type=click.FloatRange(0, 1, max_open=True), metavar="P", help="Share of answers that are wrong."
@@ -102,7 +102,7 @@ PLAIN = ("words", "folder", "resumed", "only_plan", "report_only", "device", "as
     metavar="X",
     help="For replications only: end a simulation once its test error is this low.",
 )
-@click.option("--plan", "only_plan", is_flag=True, help="Print what would be simulated, and write nothing.")
+@click.option("--plan", "only_plan", is_flag=True, help="Print what is simulated, and write nothing.")
 @click.option(
     "--report", "report_only", is_flag=True, help="With --resume: analyse what there is, and simulate nothing."
 )
@@ -135,6 +135,9 @@ def active(
     if resumed is not None:
         _require_plain(resumed, folder)
         folder = resumed
+        if only_plan:
+            _show_made(workspace, folder, as_json)
+            return
     elif only_plan:
         _show(workspace, _question(words, options), device, as_json)
         return
@@ -190,6 +193,15 @@ def _show(workspace: Workspace, question: Question, device: str, as_json: bool) 
     print_json(plan) if as_json else print_result(plan_table(plan))
 
 
+def _show_made(workspace: Workspace, folder: Path, as_json: bool) -> None:
+    """Print the plan that a folder has."""
+    from zoo.active import plan as plans
+    from zoo.console.simulating import plan_table
+
+    plan, _ = plans.read(folder, workspace.catalog)
+    print_json(plan) if as_json else print_result(plan_table(plan))
+
+
 def _begin(workspace: Workspace, question: Question, folder: Path | None, device: str) -> Path:
     from zoo.active.plan import PLAN
     from zoo.active.proposal import begin
@@ -234,13 +246,15 @@ def _conduct(workspace: Workspace, folder: Path, device: str, as_json: bool) -> 
 
     plan, recipe = plans.read(folder, workspace.catalog)
     assert recipe.active is not None
-    total = len(plan.strategies) * plan.question.seeds
+    total, again = len(plan.strategies) * plan.question.seeds, workspace.command("active", "--resume", str(folder))
     try:
         with stdout_on_stderr(), SimulationReport(stderr(), total, recipe.active.rounds) as shown:
             analysis = conduct(folder, catalog=workspace.catalog, device=device, progress=shown.see)
+    except KeyboardInterrupt:
+        problem = f"interrupted between two simulations: what {folder} has is kept"
+        raise Interrupted(signal.SIGINT, problem, hint=again) from None
     except Interrupted as error:
-        hint = shlex.join(["zoo", "active", "--resume", str(folder)])
-        raise Interrupted(error.exit_code - 128, error.problem, hint=hint) from error
+        raise Interrupted(error.exit_code - 128, error.problem, hint=again) from error
     _tell(analysis, folder, as_json)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,9 +123,7 @@ def _again(ctx: click.Context) -> str:
                 if value is True
                 else [w for v in values for w in (word.replace("_", "-"), str(v))]
             )
-    where = {"--registry": ctx.obj.registry_file, "--plugins-dir": ctx.obj.plugins_dir}
-    before = [word for name, path in where.items() if path is not None for word in (name, str(path))]
-    return shlex.join(["zoo", *before, "tune", ctx.params["recipe"], *ctx.params["overrides"], *given])
+    return ctx.obj.command("tune", ctx.params["recipe"], *ctx.params["overrides"], *given)
 
 
 def _report(result: Tuning, trials: int, again: str, as_json: bool) -> None:

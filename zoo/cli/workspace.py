@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import cached_property
 from pathlib import Path
 
@@ -18,6 +19,12 @@ class Workspace(msgspec.Struct, dict=True):
     plugins_dir: Path | None = None
     quiet: bool = False
     arguments: tuple[str, ...] = ()
+
+    def command(self, *words: str) -> str:
+        """Return the line to type for a command of `zoo` with the same global options."""
+        where = {"--registry": self.registry_file, "--plugins-dir": self.plugins_dir}
+        options = [word for name, path in where.items() if path is not None for word in (name, str(path))]
+        return shlex.join(["zoo", *options, *words])
 
     @cached_property
     def catalog(self) -> Catalog:

@@ -33,10 +33,13 @@ def plan_table(plan: Plan) -> RenderableType:
     table.add_row("seeds", f"{plan.question.seeds}, the same initial labels for all strategies of a seed")
     table.add_row("pool", f"{plan.pool:,} samples; test has {plan.items:,}")
     pairs = "; ".join(f"{a} against {b}" for a, b in plan.primary)
-    signs = f"{plan.question.seeds} seed{'s' * (plan.question.seeds != 1)}"
-    table.add_row(
-        "declared", f"{pairs}; the least p that signs of {signs} can give is {plan.smallest[0]:.2g} after Holm"
+    signs = f"signs of {plan.question.seeds} seed{'s' * (plan.question.seeds != 1)}"
+    least = (
+        f"the least p that {signs} can give is {plan.smallest[0]:.2g} after Holm"
+        if plan.smallest
+        else f"{signs} are too many to try: the intervals speak alone"
     )
+    table.add_row("declared", f"{pairs}; {least}")
     table.add_row("work", plan.work)
     table.add_row("counting", plan.counting)
     return Group(table, *(Text(note, "dim") for note in plan.notes))
