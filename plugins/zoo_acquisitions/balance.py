@@ -9,8 +9,8 @@ import math
 import torch
 from torch import Tensor
 
+from zoo.active.selection import ties
 from zoo.bases import BatchStrategy, Pool
-from zoo.training.randomness import uniform_ids
 from zoo_acquisitions.distributions import entropy, normalized, rows_within
 from zoo_acquisitions.greedy import lazily
 from zoo_acquisitions.specs.balance import ClassBalanced as Settings
@@ -56,11 +56,11 @@ class ClassBalanced(BatchStrategy):
         self._weight = weight
 
     def select(self, pool: Pool, k: int) -> list[int]:
-        """Return k positions; ties are broken by a draw by sample id."""
+        """Return k positions; ties are broken by a draw by sample id, the one that breaks those of scores."""
         counts = pool.labeled.class_counts.double()
         share = (counts.sum() + k) / len(counts)
         objective = Balance(pool.log_probabilities, (share - counts).clamp(min=0), self._weight)
-        return lazily(objective, uniform_ids(pool.seed, "class-balanced/ties", pool.round, pool.ids)[:, 0], k)
+        return lazily(objective, ties(pool), k)
 
 
 def build(params: Settings) -> BatchStrategy:

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from zoo.active.selection import select
+from zoo.active.selection import select, ties
 from zoo.bases import BatchStrategy, Pool
 from zoo.training.randomness import uniform_ids
 from zoo_acquisitions.bayesian import BALD
-from zoo_acquisitions.distributions import normalized, rows_within
+from zoo_acquisitions.distributions import by_rows, information, normalized, rows_within
 from zoo_acquisitions.greedy import lazily
 from zoo_acquisitions.specs.bayesian import BatchBALD as Settings
 
@@ -124,11 +124,12 @@ class BatchBALD(BatchStrategy):
         self._settings = settings
 
     def select(self, pool: Pool, k: int) -> list[int]:
-        """Return k positions, that of the highest bald first."""
+        """Return k positions, first the one that bald has first, ties included."""
         candidates = self._candidates(pool, k)
         part = pool.taken(candidates)
-        ties = uniform_ids(pool.seed, "batch-bald/ties", pool.round, part.ids)[:, 0]
-        chosen = lazily(Joint(part.mc_log_probabilities, torch.arange(len(part)), part, self._settings), ties, k)
+        log_p = part.mc_log_probabilities
+        objective = Joint(log_p, torch.arange(len(part)), part, self._settings)
+        chosen = lazily(objective, ties(part), k, by_rows(information, log_p).cpu())
         positions: list[int] = candidates[torch.tensor(chosen)].tolist()
         return positions
 

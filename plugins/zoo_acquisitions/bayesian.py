@@ -16,6 +16,7 @@ from zoo.errors import ComponentError
 from zoo.training.randomness import uniform_ids
 from zoo_acquisitions.distributions import (
     by_rows,
+    doubt,
     entropy,
     gumbel,
     information,
@@ -35,7 +36,7 @@ class MeanVariationRatio(ScoreStrategy):
 
     def score(self, block: Block, pool: Pool) -> Tensor:
         """Return float64 `(n,)` from 0 to 1 - 1/C."""
-        return by_rows(_doubt, block.mc_log_probabilities)
+        return by_rows(_doubt_of_mean, block.mc_log_probabilities)
 
 
 class VoteVariationRatio(ScoreStrategy):
@@ -127,8 +128,8 @@ def _shared(log_p: Tensor, target: Tensor) -> Tensor:
     return (entropy(log_mean(log_p)) + total / len(target)).clamp(min=0)
 
 
-def _doubt(log_p: Tensor) -> Tensor:
-    return -torch.expm1(log_mean(log_p).amax(dim=1).clamp(max=0))
+def _doubt_of_mean(log_p: Tensor) -> Tensor:
+    return doubt(log_mean(log_p))
 
 
 def _spread(log_p: Tensor) -> Tensor:

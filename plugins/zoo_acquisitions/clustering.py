@@ -20,7 +20,7 @@ from zoo_acquisitions.specs.diversity import Clue as ClueParams
 from zoo_acquisitions.specs.diversity import ClusterMargin as ClusterMarginParams
 from zoo_acquisitions.uncertainty import Margin, margins_of
 
-_MOST_CLUSTERS, _SMALL, _NEIGHBOURS = 500, 5, 20  # as in the authors' experiments with TypiClust
+_MOST_CLUSTERS, _SMALL, _NEIGHBOURS = 500, 5, 20  # as in the authors' experiments with TypiClust, where 5 is too small
 _DISTANCES = 1 << 24  # of centres from all samples, that are held at once
 
 
@@ -72,16 +72,17 @@ class TypiClust(OrderedStrategy):
     """The most typical sample of each of the largest clusters in which nothing has a label.
 
     k-means makes min(m + b, 500) clusters of the m labelled samples and the pool; clusters take turns, those with the fewest
-    labels first, then the largest, and those of fewer than five samples last. The typicality of a sample is the inverse of its
-    mean distance to its 20 nearest neighbours among the unlabelled of its cluster. Hacohen, Dekel and Weinshall, "Active
-    learning on a budget: opposite strategies suit high and low budgets", ICML 2022. Meant for self-supervised or pretrained
-    embeddings, and for the first labels: embeddings of a net that was trained on a handful are not typical of anything.
+    labels first, then the largest, and those of five samples or fewer, labelled ones among them, last. The typicality of a sample
+    is the inverse of its mean distance to its 20 nearest neighbours among the unlabelled of its cluster. All embeddings are brought
+    to length 1 first, as the authors' are; a vector of zeros stays one. Hacohen, Dekel and Weinshall, "Active learning on a
+    budget: opposite strategies suit high and low budgets", ICML 2022. Meant for self-supervised or pretrained embeddings, and for
+    the first labels: embeddings of a net that was trained on a handful are not typical of anything.
     Cost O(n K D) for each pass of k-means with K clusters, and O(s² D) for each cluster of s that is asked.
     """
 
     def choose(self, pool: Pool, k: int) -> Sequence[int]:
         """Return the positions in the order of the turns."""
-        points = Embeddings(pool.embeddings, pool.labeled.embeddings)
+        points = Embeddings(pool.embeddings, pool.labeled.embeddings, unit=True)
         count = min(len(points) - len(pool) + k, _MOST_CLUSTERS, len(pool))
         labels = k_means(pool, points, count, "typiclust").labels
         drawn = ties(pool, "typiclust").to(labels.device)
@@ -96,7 +97,7 @@ def _by_need(labels: Tensor, own: int, count: int) -> list[int]:
         torch.bincount(part, minlength=count).tolist() for part in (labels, labels[:own], labels[own:])
     )
     found = [cluster for cluster in range(count) if left[cluster]]
-    return sorted(found, key=lambda cluster: (sizes[cluster] < _SMALL, covered[cluster], -sizes[cluster]))
+    return sorted(found, key=lambda cluster: (sizes[cluster] <= _SMALL, covered[cluster], -sizes[cluster]))
 
 
 def _by_typicality(points: Embeddings, members: Tensor, drawn: Tensor) -> Iterator[int]:

@@ -22,10 +22,12 @@ class ProbCover(OrderedStrategy):
     """Greedy maximum coverage by balls: again and again the sample with the most uncovered ones nearer than a radius to it.
 
     What is nearer than the radius to a labelled or chosen sample is covered. Yehuda, Dekel, Hacohen and Weinshall, "Active
-    learning through a covering lens", NeurIPS 2022. `radius: auto` is the largest at which a share `purity` of the balls is
-    pure: no sample in it is of another cluster than its centre's, of as many clusters by k-means as there are classes; it is
-    judged by 2,000 samples drawn by id. Once all are covered, the rest is drawn at random. Meant for self-supervised or
-    pretrained embeddings, and for the first labels: embeddings of a net that was trained on a handful do not group by class.
+    learning through a covering lens", NeurIPS 2022. All embeddings are brought to length 1 first, as the authors' are, and a
+    vector of zeros stays one: the distance of two at an angle α is 2 sin(α / 2), and a radius above 2 covers all. `radius: auto`
+    is the largest at which a share `purity` of the balls is pure: no sample in it is of another cluster than its centre's, of as
+    many clusters by k-means as there are classes; it is judged by 2,000 samples drawn by id. Once all are covered, the rest is
+    drawn at random. Meant for self-supervised or pretrained embeddings, and for the first labels: embeddings of a net that was
+    trained on a handful do not group by class.
     No graph of neighbours is kept: the uncovered neighbours of all samples are counted once, in O(n² D), and what a choice
     covers is taken off the counts of its neighbours, O(n D) for each sample that is covered; O(n) memory.
     """
@@ -35,7 +37,7 @@ class ProbCover(OrderedStrategy):
 
     def choose(self, pool: Pool, k: int) -> Sequence[int]:
         """Return the positions in the order in which they were chosen."""
-        points, drawn = Embeddings(pool.embeddings, pool.labeled.embeddings), ties(pool, "probcover")
+        points, drawn = Embeddings(pool.embeddings, pool.labeled.embeddings, unit=True), ties(pool, "probcover")
         radius = self._params.radius
         if radius == "auto":
             radius = _pure_radius(pool, points, self._params.purity)

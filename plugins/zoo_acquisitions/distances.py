@@ -26,12 +26,19 @@ class Points(Protocol):
 
 
 class Embeddings:
-    """The rows of one or several matrices `(n, D)`, counted through, in arithmetic of `dtype`."""
+    """The rows of one or several matrices `(n, D)`, counted through, in arithmetic of `dtype`.
 
-    def __init__(self, *parts: Tensor, dtype: torch.dtype = torch.float32) -> None:
+    With `unit` rows are divided by their lengths where they are taken; a row of zeros stays one.
+    """
+
+    def __init__(self, *parts: Tensor, dtype: torch.dtype = torch.float32, unit: bool = False) -> None:
         self._parts = [part for part in parts if len(part)]
         self._dtype = dtype
-        self.norms = torch.cat([self.take(rows).square().sum(dim=1) for rows in self.blocks()])
+        self._lengths: Tensor | None = None
+        self.norms = self._squares()
+        if unit:
+            self._lengths = self.norms.sqrt().masked_fill_(self.norms == 0, 1)
+            self.norms = self._squares()
 
     def __len__(self) -> int:
         return sum(len(part) for part in self._parts)
@@ -42,6 +49,13 @@ class Embeddings:
 
     def take(self, rows: Tensor) -> Tensor:
         """Return the rows at these positions, `(r, D)`."""
+        found = self._read(rows)
+        return found if self._lengths is None else found / self._lengths[rows, None]
+
+    def _squares(self) -> Tensor:
+        return torch.cat([self.take(rows).square().sum(dim=1) for rows in self.blocks()])
+
+    def _read(self, rows: Tensor) -> Tensor:
         if len(self._parts) == 1:
             return self._parts[0][rows].to(self._dtype)
         found = torch.empty(len(rows), self._parts[0].shape[1], dtype=self._dtype, device=rows.device)

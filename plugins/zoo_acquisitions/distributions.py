@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 _ELEMENTS = 1 << 21  # 16 MiB of float64: what one intermediate tensor may hold
+_LEAST = -800.0  # a logarithm whose exponential is 0 in double precision, and which 0 times is 0
+_ROUNDING = 8  # multiples of the machine's epsilon; what differs by less of itself does not differ
 
 
 def rows_within(*shape: int) -> int:
@@ -27,20 +29,47 @@ def by_rows(score: Callable[[Tensor], Tensor], log_p: Tensor) -> Tensor:
     return torch.cat([score(normalized(part)) for part in parts])
 
 
+def odds(log_p: Tensor) -> Tensor:
+    """Return p_c / p_top over the last dimension, and 0 for the most probable class itself, the lowest of ties.
+
+    Their sum is (1 - p_top) / p_top with all its digits, where a rounded p_top near 1 has none of them left.
+    """
+    top, predicted = log_p.max(dim=-1, keepdim=True)
+    return (log_p - top).exp_().scatter_(-1, predicted, 0.0)
+
+
+def doubt(log_p: Tensor) -> Tensor:
+    """Return 1 - p_top over the last dimension, by the probabilities of the other classes."""
+    others = odds(log_p).sum(dim=-1)
+    return others / (1 + others)
+
+
 def entropy(log_p: Tensor) -> Tensor:
-    """Return the entropies over the last dimension, in nats."""
-    terms = torch.where(torch.isneginf(log_p), torch.zeros_like(log_p), log_p.exp() * log_p)
-    return -terms.sum(dim=-1)
+    """Return the entropies over the last dimension, in nats: ln(1 + sum_c o_c) - sum_c o_c ln o_c / (1 + sum_c o_c), o the odds.
+
+    No term is negative, so that small entropies keep their digits as well.
+    """
+    top, predicted = log_p.max(dim=-1, keepdim=True)
+    apart = (log_p - top).clamp_(min=_LEAST)
+    ratios = apart.exp().scatter_(-1, predicted, 0.0)
+    others = ratios.sum(dim=-1)
+    return others.log1p() - ratios.mul_(apart).sum(dim=-1) / (1 + others)
 
 
 def log_mean(log_p: Tensor) -> Tensor:
-    """Return `(n, C)`, the logarithms of the mean over the passes or members of `(n, T, C)`."""
-    return log_p.logsumexp(dim=1) - math.log(log_p.shape[1])
+    """Return `(n, C)`, the logarithms of the mean over the passes or members of `(n, T, C)`; that of equal ones is theirs."""
+    top = log_p.amax(dim=1, keepdim=True).clamp_(min=torch.finfo(log_p.dtype).min)
+    return (log_p - top).exp_().mean(dim=1).log_() + top[:, 0]
 
 
 def information(log_p: Tensor) -> Tensor:
-    """Return `(n,)`, the entropy of the mean of `(n, T, C)` minus the mean of the entropies; it is never negative."""
-    return (entropy(log_mean(log_p)) - entropy(log_p).mean(dim=1)).clamp(min=0)
+    """Return `(n,)`, the entropy of the mean of `(n, T, C)` minus the mean of the entropies; it is never negative.
+
+    It is 0 where the difference is within rounding of the mean of T equal entropies, as that of identical passes is.
+    """
+    of_mean = entropy(log_mean(log_p))
+    found = of_mean - entropy(log_p).mean(dim=1)
+    return found.masked_fill_(found <= _ROUNDING * torch.finfo(found.dtype).eps * of_mean, 0)
 
 
 def vote_shares(log_p: Tensor) -> Tensor:

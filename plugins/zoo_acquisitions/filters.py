@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from zoo.active.pool import FIELDS
 from zoo.active.selection import select
-from zoo.bases import BatchStrategy, Pool
+from zoo.bases import BatchStrategy, Pool, ScoreStrategy
 from zoo.training.randomness import uniform_ids
 from zoo_acquisitions.distances import BLOCK, Embeddings, squared
 from zoo_acquisitions.ordered import OrderedStrategy, ties
@@ -69,9 +70,10 @@ _KEPT: dict[str, Callable[[Pool, int], list[int]]] = {"margin": _least_certain, 
 class Distinct(OrderedStrategy):
     """Passes over what is too much like a labelled sample or one chosen before: cosine h_i·h_j / (||h_i|| ||h_j||) > threshold.
 
-    The strategy is asked for k samples and, while fewer than k of them are distinct, for twice as many; once it was asked for
-    all, the best of those passed over fill up. A vector of length 0 is like no other. Cost beside the strategy's: O(c (m + k) D)
-    for c samples asked for and m labelled.
+    Scores rank the whole pool once. A strategy that chooses a set is asked for k samples and, while fewer than k of them are
+    distinct, for twice as many, of fields that are computed once more at most and then kept. Once all are ranked or asked for, the
+    best of those passed over fill up. A vector of length 0 is like no other. Cost beside the strategy's: O(c (m + k) D) for c
+    samples looked at and m labelled.
     """
 
     def __init__(self, params: DistinctParams) -> None:
@@ -82,20 +84,30 @@ class Distinct(OrderedStrategy):
         """Return the positions in the strategy's order, those that are alike after all others."""
         inner = pool.taken(torch.arange(len(pool)), self._needs)
         points = Embeddings(pool.embeddings, pool.labeled.embeddings)
-        asked = k
-        while True:
-            ranked = select(self._inner, inner, asked)
+        for ranked in self._rankings(inner, k):
             chosen = self._distinct(points, ranked, range(len(pool), len(points)), k)
-            if len(chosen) == k or asked == len(pool):
-                break
-            asked = min(2 * asked, len(pool))
+            if len(chosen) == k:
+                return chosen
         kept = set(chosen)
         passed = [position for position in ranked if position not in kept]
         return [*chosen, *passed[: k - len(chosen)]]
 
+    def _rankings(self, pool: Pool, k: int) -> Iterator[list[int]]:
+        """Yield what the strategy chooses, more and more of it, and the whole pool in the end."""
+        asked = len(pool) if isinstance(self._inner, ScoreStrategy) else k
+        yield select(self._inner, pool, asked)
+        if asked < len(pool):
+            for name in sorted(self._needs & FIELDS):
+                getattr(pool, name)  # kept from here on, where each pass over blocks would compute it again
+        while asked < len(pool):
+            asked = min(2 * asked, len(pool))
+            yield select(self._inner, pool, asked)
+
     def _distinct(self, points: Embeddings, ranked: Sequence[int], labelled: Sequence[int], k: int) -> list[int]:
         chosen: list[int] = []
         for rows in torch.tensor(ranked, device=points.norms.device).split(BLOCK):
+            if len(chosen) == k:
+                break
             alike = self._alike(points, rows, [*labelled, *chosen])
             among = _cosines(points, rows, rows) > self._threshold
             for row, position in enumerate(rows.tolist()):

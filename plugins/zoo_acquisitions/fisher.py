@@ -22,15 +22,22 @@ class Factors:
     which the embeddings have the largest sum of squares: exact where there are no more than that. Everything is in float64.
     """
 
-    def __init__(self, log_p: Tensor, embeddings: Tensor, rank: int, dimensions: int) -> None:
+    def __init__(
+        self, log_p: Tensor, embeddings: Tensor, rank: int, dimensions: int, basis: Tensor | None = None
+    ) -> None:
         self._log_p, self._embeddings = log_p, embeddings
-        self._basis = _principal(embeddings, dimensions)
+        self._basis = _principal(embeddings, dimensions) if basis is None else basis
         self.classes, self.dimensions = log_p.shape[1], self._basis.shape[1]
         self.size, self.rank = self.classes * self.dimensions, min(rank, self.classes)
         self.device = embeddings.device
 
     def __len__(self) -> int:
         return len(self._embeddings)
+
+    def of(self, log_p: Tensor, embeddings: Tensor) -> Factors:
+        """Return those of other samples, projected on the same directions."""
+        others = log_p.to(self.device), embeddings.to(self.device)
+        return Factors(*others, self.rank, self.dimensions, self._basis)
 
     def blocks(self, *shape: int) -> Iterator[Tensor]:
         """Yield the positions of all samples, as many at a time as a tensor of this shape for each may hold."""
@@ -75,21 +82,26 @@ class Factors:
 
 
 class InformationTrace:
-    """trace((λ I + sum_{i in S} V_i V_i')^-1 F) for a set S that grows and shrinks, F the information of all samples.
+    """trace((λ I + L + sum_{i in S} V_i V_i')^-1 F) for a set S that grows and shrinks.
 
+    L, `known`, is the information `(size, size)` that is there whatever S is, and F that of all samples and L together.
     For each sample P = V' K V and Q = V' K F K V are kept, K the inverse: then adding it lowers the trace by tr((I + P)^-1 Q),
     and taking it out of S raises it by tr((I - P)^-1 Q) (Woodbury). A change of S changes all P and Q by products of rank × rank.
     """
 
-    def __init__(self, factors: Factors, regularization: float) -> None:
+    def __init__(self, factors: Factors, regularization: float, known: Tensor | None = None) -> None:
         self._factors, self._total = factors, factors.total()
         self._identity = torch.eye(factors.rank, dtype=torch.float64, device=factors.device)
-        self._inverse = torch.eye(factors.size, dtype=torch.float64, device=factors.device) / regularization
+        first = regularization * torch.eye(factors.size, dtype=torch.float64, device=factors.device)
+        if known is not None:
+            self._total += known
+            first += known
+        self._inverse = torch.cholesky_inverse(torch.linalg.cholesky(first))
         self._p, self._q = self._identity.new_empty(2, len(factors), factors.rank, factors.rank)
+        spread = self._inverse @ self._total @ self._inverse
         for rows in factors.blocks(factors.classes, factors.size):
-            columns = factors.columns(rows)
-            self._p[rows] = columns @ columns.mT / regularization
-            self._q[rows] = factors.between(rows, self._total) / regularization**2
+            self._p[rows] = factors.between(rows, self._inverse)
+            self._q[rows] = factors.between(rows, spread)
 
     def value(self) -> float:
         """Return the trace."""

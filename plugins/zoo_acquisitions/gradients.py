@@ -36,10 +36,11 @@ class Gradients:
         return found.mul_(self._take(rows) @ self._take(others).T)
 
     def _errors(self, rows: Tensor) -> Tensor:
-        """Return p - e_ŷ, `(r, C)`; that of the predicted class by expm1, which keeps the digits of a small error."""
+        """Return p - e_ŷ, `(r, C)`; that of the predicted class by the sum of the others, which has the digits of a small error."""
         log_p = self._log_p[rows].to(self._dtype)
-        top, predicted = log_p.max(dim=1, keepdim=True)
-        return log_p.exp().scatter_(1, predicted, top.expm1())
+        predicted = log_p.argmax(dim=1, keepdim=True)
+        errors = log_p.exp().scatter_(1, predicted, 0.0)
+        return errors.scatter_(1, predicted, -errors.sum(dim=1, keepdim=True))
 
     def _take(self, rows: Tensor) -> Tensor:
         return self._embeddings[rows].to(self._dtype)
@@ -66,16 +67,16 @@ class Badge(OrderedStrategy):
 
 
 class Bait(OrderedStrategy):
-    """The set S whose labels would tell most about the last layer's weights: small trace((λ I + sum_{i in S} F_i)^-1 sum_i F_i).
+    """The set S whose labels would tell most about the last layer's weights: small trace((λ I + L + sum_{i in S} F_i)^-1 F).
 
-    F_i is the Fisher information of a sample. A greedy choice of 2 b samples, each the one that lowers the trace most, from which
-    b are taken out again, each the one that raises it least. Ash, Goel, Krishnamurthy and Kakade, "Gone fishing: neural active
-    learning with Fisher embeddings", NeurIPS 2021.
+    F_i is the Fisher information of a sample, L the sum of those of the labelled samples, and F that of all, with labels and
+    without. A greedy choice of 2 b samples, each the one that lowers the trace most, from which b are taken out again, each the
+    one that raises it least. Ash, Goel, Krishnamurthy and Kakade, "Gone fishing: neural active learning with Fisher embeddings",
+    NeurIPS 2021.
 
     Approximations: for C classes the embeddings are projected to d = min(D, max(1, size / C)) directions; F_i has the `classes`
-    = q most probable labels only; the first b of S are not those with labels, whose predictions the pool does not hold, but λ
-    alone. Cost O(n q (C d)²) at first, then O(n q C d + (C d)² q) for each of 3 b steps; memory O(n q² + (C d)²), 320 MB for
-    200,000 samples and q = 10: filter a large pool first.
+    = q most probable labels only. Cost O((n + m) q (C d)²) at first for m labelled samples, then O(n q C d + (C d)² q) for each of
+    3 b steps; memory O(n q² + (C d)²), 320 MB for 200,000 samples and q = 10: filter a large pool first.
     """
 
     def __init__(self, params: BaitParams) -> None:
@@ -98,7 +99,11 @@ class Bait(OrderedStrategy):
     def _trace(self, pool: Pool) -> InformationTrace:
         dimensions = max(1, self._params.size // pool.log_probabilities.shape[1])
         factors = Factors(pool.log_probabilities, pool.embeddings, self._params.classes, dimensions)
-        return InformationTrace(factors, self._params.regularization)
+        known = pool.labeled
+        if not len(known.log_probabilities):
+            return InformationTrace(factors, self._params.regularization)
+        labelled = factors.of(known.log_probabilities, known.embeddings)
+        return InformationTrace(factors, self._params.regularization, labelled.total())
 
 
 def _first(values: Tensor, wanted: Tensor, drawn: Tensor) -> int:

@@ -26,17 +26,20 @@ class Objective(Protocol):
         """Put a position into the set."""
 
 
-def lazily(objective: Objective, ties: Tensor, k: int) -> list[int]:
+def lazily(objective: Objective, ties: Tensor, k: int, first: Tensor | None = None) -> list[int]:
     """Return k positions, each of the highest gain beside those before it; ties go to the lowest of `ties` `(n,)`.
 
     A position whose last gain is below the best of the newest ones is not looked at again (Minoux, "Accelerated greedy
-    algorithms for maximizing submodular set functions", 1978). O(n) for each choice, beside the gains.
+    algorithms for maximizing submodular set functions", 1978). O(n) for each choice, beside the gains. `first`, float64 `(n,)`,
+    are the gains beside nothing where they are known as scores are, which do not depend on positions: of these only equal ones
+    tie.
     """
-    bounds = torch.full((len(ties),), math.inf, dtype=torch.float64)
+    bounds = torch.full((len(ties),), math.inf, dtype=torch.float64) if first is None else first.clone()
     chosen: list[int] = []
     for _ in range(k):
-        highest = _renew(bounds, objective)
-        level = (bounds >= highest - _TIE).nonzero()[:, 0]
+        known = first is not None and not chosen
+        highest = float(bounds.max()) if known else _renew(bounds, objective)
+        level = (bounds >= highest - (0 if known else _TIE)).nonzero()[:, 0]
         chosen.append(int(level[ties[level].argmin()]))
         bounds[chosen[-1]] = -math.inf
         objective.add(chosen[-1])

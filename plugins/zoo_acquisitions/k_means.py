@@ -33,15 +33,12 @@ def k_means(pool: Pool, points: Embeddings, k: int, strategy: str, weights: Tens
     """Return k clusters of points, those of the pool and others after them; a cluster may end up empty.
 
     The seeds are drawn from the pool in proportion to weight × squared distance (k-means++: Arthur and Vassilvitskii, SODA
-    2007); then come at most 30 iterations of Lloyd ("Least squares quantization in PCM", 1982), on points drawn by id where
-    there are more than 20,000 and more than 20 for each cluster. Of five starts the one with the smallest sum of weighted
-    squares is kept, for more than 50 clusters there is one. `weights` are not negative, `(n,)` for the pool. Cost O(n k D) beyond
-    the iterations' O(max(20,000, 20 k) k D) each.
+    2007); then come at most 30 iterations of Lloyd ("Least squares quantization in PCM", 1982), on points drawn by id, in
+    proportion to weight, where there are more than 20,000 and more than 20 for each cluster. Of five starts the one with the
+    smallest sum of weighted squares is kept, for more than 50 clusters there is one. `weights` are not negative, `(n,)` for the
+    pool. Cost O(n k D) beyond the iterations' O(max(20,000, 20 k) k D) each.
     """
-    every = torch.ones(len(points), device=points.norms.device)
-    if weights is not None:
-        every[: len(pool)] = weights.to(every)
-    rows = _fitted(pool, points, k, strategy)
+    rows, every = _fitted(pool, points, k, strategy, weights)
     starts = [_seeds(pool, points, k, f"{strategy}/start {i}", weights) for i in range(_STARTS if k <= _FEW else 1)]
     fits = [lloyd(points, rows, points.take(torch.tensor(seeds, device=rows.device)), every) for seeds in starts]
     centres = min(fits, key=lambda fit: float(every[rows].double() @ _nearest(points, rows, fit)[0].double()))
@@ -67,14 +64,34 @@ def _seeds(pool: Pool, points: Embeddings, k: int, strategy: str, weights: Tenso
     return [first, *nearest.choose(k - 1, drawn, lambda draw: gumbel(draw + 1) + log_weights)]
 
 
-def _fitted(pool: Pool, points: Embeddings, k: int, strategy: str) -> Tensor:
-    """Return the positions that the centres are fitted to: some of the pool, and all points after it."""
+def _fitted(pool: Pool, points: Embeddings, k: int, strategy: str, weights: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Return the positions that the centres are fitted to, some of the pool and all points after it, and the weights `(n,)`."""
     own, count = torch.arange(len(points), device=points.norms.device), max(_ROWS, _PER_CLUSTER * k)
+    every = torch.ones(len(points), device=own.device)
+    if weights is not None:
+        every[: len(pool)] = weights.to(every)
     if len(pool) <= count:
-        return own
-    drawn = uniform_ids(pool.seed, f"{strategy}/fitted", pool.round, pool.ids)[:, 0]
-    some = drawn.argsort()[:count].sort().values
-    return torch.cat([some.to(own.device), own[len(pool) :]])
+        return own, every
+    if weights is None:
+        some = uniform_ids(pool.seed, f"{strategy}/fitted", pool.round, pool.ids)[:, 0].argsort()[:count]
+    else:
+        some, instead = _drawn(Gumbel(pool, f"{strategy}/fitted")(0), weights.double().cpu(), count)
+        every[some.to(own.device)] = instead.to(every)
+    return torch.cat([some.sort().values.to(own.device), own[len(pool) :]]), every
+
+
+def _drawn(noise: Tensor, weights: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Return rows drawn without replacement in proportion to their weights, and weights for them that stand for all of them.
+
+    The `count` largest ln w + noise are drawn. Given the next of these keys, κ, a row is with a chance of 1 - exp(-w exp(-κ)), by
+    which its weight is divided, so that weighted sums are right on average (Cohen and Kaplan, "Summarizing data using bottom-k
+    sketches", PODC 2007): weights as they are would count twice, in the draw and in the sums.
+    """
+    top = (weights.log() + noise).topk(count + 1)
+    some = top.indices[:-1]
+    own = weights[some]
+    chances = -(-own * torch.exp(-top.values[-1])).expm1()
+    return some, torch.where(own > 0, own / chances, 0)
 
 
 def _nearest(points: Embeddings, rows: Tensor, centres: Tensor) -> tuple[Tensor, Tensor]:

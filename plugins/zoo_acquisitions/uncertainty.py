@@ -1,7 +1,9 @@
 """Uncertainty sampling (Settles, "Active learning literature survey", 2009), in log space.
 
 Probabilities that underflow have a log-probability of minus infinity; all scores stay finite there. In two classes least
-confidence, margin and entropy rank alike. Each costs O(n C).
+confidence, margin and entropy rank alike: all are made of what the most probable class leaves to the others, in float64, since the
+log-probability of a class that is nearly certain is rounded to 0 in single precision. Each costs O(n C), a bounded number of samples
+at once.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from zoo.bases import Block, Pool, ScoreStrategy
 from zoo.components import NoParams
-from zoo_acquisitions.distributions import by_rows, entropy, log_mean
+from zoo_acquisitions.distributions import by_rows, doubt, entropy, log_mean, odds
 from zoo_acquisitions.specs.uncertainty import Entropy as EntropyParams
 
 
@@ -23,16 +25,16 @@ class LeastConfidence(ScoreStrategy):
     """
 
     def score(self, block: Block, pool: Pool) -> Tensor:
-        """Return `(n,)` from 0 (certain) to 1 - 1/C (uniform)."""
-        return -torch.expm1(block.log_probabilities.amax(dim=1))
+        """Return float64 `(n,)` from 0 (certain) to 1 - 1/C (uniform)."""
+        return by_rows(doubt, block.log_probabilities)
 
 
 class Entropy(ScoreStrategy):
     """The entropy of the predicted distribution, in nats (Shannon, "A mathematical theory of communication", 1948)."""
 
     def score(self, block: Block, pool: Pool) -> Tensor:
-        """Return `(n,)` from 0 (certain) to ln C (uniform)."""
-        return entropy(block.log_probabilities)
+        """Return float64 `(n,)` from 0 (certain) to ln C (uniform)."""
+        return by_rows(entropy, block.log_probabilities)
 
 
 class EntropyOfMean(ScoreStrategy):
@@ -54,13 +56,15 @@ class Margin(ScoreStrategy):
     """One minus the gap between the two most probable classes (Scheffer, Decomain and Wrobel, "Active hidden Markov models", IDA 2001)."""
 
     def score(self, block: Block, pool: Pool) -> Tensor:
-        """Return `(n,)` from 0 (certain) to 1 (a tie)."""
-        log_p = block.log_probabilities
-        if log_p.shape[1] < 2:
-            return torch.zeros(log_p.shape[0], dtype=log_p.dtype, device=log_p.device)
-        top = log_p.topk(2, dim=1).values
-        # p1 - p2 = p1 (1 - exp(l2 - l1)): expm1 keeps the digits of a narrow gap, and l1 is never minus infinity.
-        return 1 + top[:, 0].exp() * torch.expm1(top[:, 1] - top[:, 0])
+        """Return float64 `(n,)` from 0 (certain) to 1 (a tie)."""
+        return by_rows(_closeness, block.log_probabilities)
+
+
+def _closeness(log_p: Tensor) -> Tensor:
+    """Return 1 - (p1 - p2) as (1 - p1) + p2, with 1 - p1 the sum of all but p1."""
+    others = odds(log_p)
+    total = others.sum(dim=1)
+    return (total + others.amax(dim=1)) / (1 + total)
 
 
 def margins_of(pool: Pool) -> Pool:
@@ -83,10 +87,14 @@ class ExpectedGradientLength(ScoreStrategy):
 
 
 def _expected_error(log_p: Tensor) -> Tensor:
-    p = log_p.exp()
-    # ||p - e_c||² = ||p||² - 2 p_c + 1, of which rounding may leave less than nothing.
-    squares = (p.square().sum(dim=1, keepdim=True) - 2 * p + 1).clamp(min=0)
-    return (p * squares.sqrt()).sum(dim=1)
+    """Return sum_c p_c ||p - e_c||, with ||p - e_c||² = (1 - p_c)² and the squares of the other probabilities."""
+    others = odds(log_p)
+    total = others.sum(dim=1, keepdim=True)
+    p, top = others / (1 + total), 1 / (1 + total)
+    squares = p.square().sum(dim=1, keepdim=True)
+    of_top = (squares + (total * top).square()).sqrt()
+    of_others = (squares - p.square() + top.square() + (1 - p).square()).sqrt()
+    return (top * of_top)[:, 0] + (p * of_others).sum(dim=1)
 
 
 def build_least_confidence(params: NoParams) -> ScoreStrategy:

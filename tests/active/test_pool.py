@@ -23,6 +23,7 @@ from zoo.bases import HeldOut, Labeled
 from zoo.components import AcquisitionSpec
 from zoo.errors import ComponentError
 from zoo.registry import resolve_component
+from zoo.testing.pool import MemoryPool
 from zoo.training.distributed import World
 from zoo.training.experiment import Experiment
 from zoo_acquisitions.plugin import zoo_acquisitions
@@ -108,6 +109,97 @@ def test_what_is_not_needed_may_not_be_read(name: str) -> None:
             getattr(part, name)
     with pytest.raises(AttributeError):
         _ = samples.labels
+
+
+def test_blocks_hold_what_fits_and_a_unit_at_least() -> None:
+    wide = torch.arange(100.0)[:, None].expand(100, 50_000)  # 195 KiB a row, five of them in a MiB
+    narrow = pool(in_memory({"logits": wide}), "logits", memory_limit=1, unit=4)
+    rows = [block.logits[:, 0].tolist() for block in narrow.blocks(60)]
+    assert rows == [list(range(start, start + 5)) for start in range(0, 100, 5)]
+    for limit, sizes in ((1, [16] * 6 + [4]), (12, [60, 40])):
+        samples = pool(in_memory({"logits": wide}), "logits", memory_limit=limit)
+        assert [len(block) for block in samples.blocks(60)] == sizes
+    _ = narrow.logits
+    assert {len(block) for block in narrow.blocks(60)} == {5}
+
+
+BAD = {
+    "logits": [torch.nan, torch.inf],
+    "log_probabilities": [torch.nan],
+    "mc_log_probabilities": [torch.nan],
+    "embeddings": [torch.nan, torch.inf, -torch.inf],
+    "committee": [torch.nan],
+}
+
+
+def _sound() -> dict[str, Tensor]:
+    log_p = torch.full((100, 3), 1 / 3).log()
+    several = log_p[:, None].repeat(1, 4, 1)
+    return {
+        "logits": LOGITS.clone(), "log_probabilities": log_p, "mc_log_probabilities": several,
+        "embeddings": HALVES.clone(), "committee": several.clone(),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
+def test_what_is_not_a_number_is_refused_by_its_name(name: str, value: float) -> None:
+    found = _sound()
+    found[name][[40, 44]] = value
+    found[name][45].view(-1)[1] = value
+    told = rf"{name} are not finite numbers for 3 of 16 samples that were computed together[^$]*lower optimizer\.lr"
+    for read in (lambda each: getattr(each, name), lambda each: list(each.blocks(20))):
+        with pytest.raises(ComponentError, match=told):
+            read(pool(in_memory(found), name))
+    with pytest.raises(ComponentError, match="for 3 of 100 samples"):
+        MemoryPool(IDS, found, frozenset({name}))
+    assert MemoryPool(IDS, found, frozenset()).ids == IDS
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS - {"embeddings"}))
+def test_a_probability_of_nought_is_a_number_and_no_class_at_all_is_not(name: str) -> None:
+    found = _sound()
+    found[name][:, ..., 1] = -torch.inf
+    assert torch.equal(getattr(pool(in_memory(found), name), name), found[name])
+    found[name][3] = -torch.inf
+    with pytest.raises(ComponentError, match=f"{name} are not finite numbers for 1 of 16"):
+        getattr(pool(in_memory(found), name), name)
+
+
+def test_what_all_samples_have_in_common_is_looked_at_once() -> None:
+    embeddings, logits = torch.zeros(4, 2).half(), torch.zeros(4, 3)
+    bad, counts = embeddings.clone().index_fill_(0, torch.tensor([2]), torch.nan), torch.tensor([2, 1, 1])
+    labeled = Labeled(embeddings=bad, labels=torch.tensor([0, 1, 2, 0]), class_counts=counts)
+    held = HeldOut(
+        logits=logits, embeddings=embeddings, others=bad, unknown_logits=logits[:0], unknown_embeddings=embeddings[:0]
+    )
+    shared = {"labeled": labeled, "held_out": [held], "target": torch.full((5, 4, 3), torch.nan)}
+    parts = {"labeled": r"labeled\.embeddings", "held_out": r"held_out\.others", "target": "target"}
+    for name, value in shared.items():
+        samples = pool(Counted(), "logits", name, shared={name: lambda value=value: value})
+        for part in (samples, samples.taken(torch.tensor([1])), next(samples.blocks(10))):
+            with pytest.raises(ComponentError, match=rf"{parts[name]} are not finite numbers for \d of \d samples"):
+                getattr(part, name)
+    target = torch.zeros(5, 4, 3)
+    samples = pool(Counted(), "target", shared={"target": lambda: target})
+    assert samples.target is target
+    target.fill_(torch.nan)  # which is not looked for again in any part
+    assert samples.taken(torch.arange(3)).target is target
+
+
+@pytest.mark.parametrize(
+    "name", ["batch-bald", "class-balanced", "clue", "badge", "k-center", "bait", "bald", "entropy"]
+)
+@pytest.mark.parametrize("rows", [1, 100])
+def test_no_strategy_chooses_from_a_model_that_diverged(name: str, rows: int) -> None:
+    found = {field: values.clone() for field, values in _sound().items()}
+    for values in found.values():
+        values[:rows] = torch.nan
+    component = resolve_component(benches.CATALOG, "acquisition", name, [])
+    assert isinstance(component.spec, AcquisitionSpec)
+    own = Labeled(embeddings=HALVES[:0], labels=torch.empty(0, dtype=torch.int64), class_counts=torch.tensor([0, 0, 0]))
+    wanted = frozenset[str](component.spec.needs_of(component.params))
+    with pytest.raises(ComponentError, match="are not finite numbers"):
+        rank(component.build(), pool(in_memory(found), *wanted, shared={"labeled": lambda: own}), 5)
 
 
 @pytest.mark.skipif(not MAPS.exists(), reason="only Linux tells what lies where in memory")
@@ -218,7 +310,10 @@ def _shared(scorer: Scorer) -> dict[str, Callable[[], Any]]:
         logits=field(asked, "logits"), embeddings=field(asked[:9], "embeddings"), others=field(asked[9:], "embeddings"),
         unknown_logits=field(asked[:4], "logits"), unknown_embeddings=field(asked[:4], "embeddings"),
     )  # fmt: skip
-    own = Labeled(embeddings=field(asked, "embeddings"), labels=labels, class_counts=torch.bincount(labels))
+    own = Labeled(
+        embeddings=field(asked, "embeddings"), labels=labels, class_counts=torch.bincount(labels),
+        log_probabilities=field(asked, "log_probabilities"),
+    )  # fmt: skip
     target = field(torch.arange(30), "mc_log_probabilities")
     return {"labeled": lambda: own, "held_out": lambda: [held], "target": lambda: target}
 

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from weakref import ReferenceType, ref
 
 import pytest
 import torch
 from torch import Tensor
 
-from zoo.active.selection import select
+from zoo.active.pool import Fields, UnlabeledPool, in_memory
+from zoo.active.selection import rank, select
 from zoo.bases import BatchStrategy, Block, Pool, ScoreStrategy
 from zoo.errors import ComponentError
 from zoo.testing.pool import MemoryPool
+from zoo_acquisitions.bayesian import BALD
 
 
 class Scores(ScoreStrategy):
@@ -45,7 +48,8 @@ FLAT = Scores(lambda block: torch.zeros(len(block.ids)))
 def test_the_highest_scores_come_first() -> None:
     assert select(VALUE, pool([0.1, 0.9, -1.0, 0.5]), 3) == [1, 3, 0]
     assert select(VALUE, pool([0.1, 0.9, -1.0, 0.5]), 4) == [1, 3, 0, 2]
-    assert select(VALUE, pool([1.0, float("inf"), float("-inf")]), 3) == [1, 0, 2]
+    endless = Scores(lambda block: (block.logits[:, 0] + 1).log() - (1 - block.logits[:, 0]).log())
+    assert select(endless, pool([0.0, 1.0, -1.0]), 3) == [1, 0, 2]
 
 
 @pytest.mark.parametrize("k", [0, -1, 5])
@@ -57,7 +61,7 @@ def test_more_than_the_pool_or_nothing_is_refused(k: int) -> None:
 
 def test_scores_that_are_not_numbers_are_counted_and_refused() -> None:
     with pytest.raises(ComponentError, match="Scores gave scores that are not numbers for 2 samples"):
-        select(VALUE, pool([0.1, float("nan"), 0.3, float("nan")]), 1)
+        select(Scores(lambda block: block.logits[:, 0].sqrt()), pool([0.1, -1.0, 0.3, -2.0]), 1)
 
 
 def test_a_score_per_sample_is_asked_for() -> None:
@@ -107,6 +111,46 @@ def test_blocks_hold_at_most_so_many_samples_and_all_of_them() -> None:
 
     assert select(Scores(score), pool([3.0, 1.0, 5.0, 4.0, 2.0]), 5, block=2) == [2, 3, 0, 4, 1]
     assert seen == [["a", "b"], ["c", "d"], ["e"]]
+
+
+def test_a_block_is_gone_before_there_is_room_for_the_next() -> None:
+    seen: list[ReferenceType[Tensor]] = []
+
+    def compute(rows: Sequence[Tensor], wanted: frozenset[str]) -> Iterator[Fields]:
+        for row in rows:
+            assert not any(each() is not None for each in seen)
+            yield {"logits": row[:, None].float()}
+
+    def score(block: Block) -> Tensor:
+        seen.append(ref(block.logits.untyped_storage()))
+        return block.logits[:, 0]
+
+    samples = UnlabeledPool([str(i) for i in range(40)], compute, frozenset({"logits"}), unit=10)
+    assert select(Scores(score), samples, 2, block=10) == [39, 38] and len(seen) == 4
+
+
+@pytest.mark.parametrize("limit", [1, 2, 50])
+def test_wide_rows_are_scored_within_the_memory_limit(limit: int) -> None:
+    """300 samples of 20 × 1,000 numbers are 23 MiB, and 13 of them 1 MiB; whatever the blocks, the choice is the same."""
+    passes = torch.randn(300, 20, 1000, generator=torch.Generator().manual_seed(0)).log_softmax(2)
+    passes[50:60] = passes[50].clone()  # ties, and not only at one end of a block
+    sizes: list[int] = []
+
+    class Bald(BALD):
+        def score(self, block: Block, pool: Pool) -> Tensor:
+            sizes.append(len(block.ids))
+            return super().score(block, pool)
+
+    samples = UnlabeledPool(
+        [f"{i:04}" for i in range(300)],
+        in_memory({"mc_log_probabilities": passes}),
+        frozenset({"mc_log_probabilities"}),
+        memory_limit=limit,
+        unit=8,
+    )
+    whole = rank(BALD(), MemoryPool(samples.ids, {"mc_log_probabilities": passes}, samples._needs), 300)
+    assert rank(Bald(), samples, 300) == whole
+    assert max(sizes) == min(300, limit * 2**20 // 80_000)
 
 
 def test_a_batch_strategy_keeps_its_order() -> None:

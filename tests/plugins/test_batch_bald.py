@@ -97,6 +97,19 @@ def test_the_first_is_that_of_bald_and_all_first_gains_are_its_scores() -> None:
         assert ids("batch-bald", samples, 1, **limits) == ids("bald", samples, 1)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_the_first_of_copies_is_that_of_bald(seed: int) -> None:
+    """In single precision, where what is near to one another is not a tie, and where all passes agree."""
+    log_p = distributions(40, 8, 4).float()
+    best = int(scores("bald", pool(mc_log_probabilities=log_p)).argmax())
+    log_p[::4] = log_p[best].clone()
+    for rows in (log_p, log_p[:, :1].expand(-1, 8, -1)):
+        samples = pool(mc_log_probabilities=rows, seed=seed, round=seed % 3)
+        for settings in (EXACT, {"exact": 1, "samples": 7}, {"candidates": 3}):
+            assert ids("batch-bald", samples, 1, **settings) == ids("bald", samples, 1)
+            assert ids("batch-bald", samples, 5, **settings)[0] == ids("bald", samples, 5)[0]
+
+
 def test_copies_of_the_best_sample_are_not_taken_as_bald_takes_them() -> None:
     log_p = distributions(12, 6, 3)
     best = int(scores("bald", pool(mc_log_probabilities=log_p)).argmax())

@@ -72,6 +72,30 @@ def test_bald_is_not_the_entropy_of_the_mean() -> None:
     assert float(scores("bald", samples)[0]) == 0
 
 
+@pytest.mark.parametrize("passes_of", [2, 3, 7, 20, 100])
+@pytest.mark.parametrize("classes", [2, 10])
+def test_bald_of_identical_passes_is_nought(passes_of: int, classes: int) -> None:
+    """They would win over one another, and over passes without doubt, by their rounding otherwise."""
+    for scale in (0.1, 3, 40):
+        same = distributions(2000, 1, classes, scale=scale).float().expand(2000, passes_of, classes)
+        assert torch.equal(scores("bald", passes(same)), torch.zeros(2000, dtype=torch.float64))
+        assert torch.equal(scores("committee", pool(committee=same)), torch.zeros(2000, dtype=torch.float64))
+
+
+def test_a_little_disagreement_of_the_nearly_certain_is_not_nought() -> None:
+    log_p = torch.tensor([[[0.0, -24], [0, -26]], [[0, -27], [0, -30]]], dtype=torch.float64)
+    p = log_p.log_softmax(2)[:, :, 1].exp()
+    expected = torch.xlogy(p, p).mean(1) - torch.xlogy(p.mean(1), p.mean(1))
+    assert torch.allclose(scores("bald", passes(log_p)), expected, rtol=1e-3, atol=0)
+
+
+def test_the_variation_ratio_keeps_its_digits_near_certainty() -> None:
+    gaps = torch.arange(5.0, 40.0, 0.5)
+    log_p = torch.stack([torch.zeros_like(gaps), -gaps], dim=1).log_softmax(1)
+    found = scores("variation-ratio", passes(log_p[:, None].expand(-1, 4, -1)))
+    assert torch.allclose(found, torch.sigmoid(-gaps.double()), rtol=1e-5, atol=0)
+
+
 @pytest.mark.parametrize("name", DISAGREEMENT)
 def test_identical_passes_disagree_by_nothing(name: str) -> None:
     for scale in (0.1, 3, 40):

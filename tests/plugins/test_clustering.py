@@ -5,6 +5,7 @@ import torch
 from fixtures.pools import labelled, needs, noise, pool, strategy
 from scipy.cluster import hierarchy
 from torch import Tensor
+from torch.nn import functional
 
 from zoo.active.selection import select
 from zoo_acquisitions import clustering, k_means, nearest
@@ -120,7 +121,8 @@ def test_typiclust_takes_the_most_typical_of_the_largest_clusters_first() -> Non
     chosen = select(strategy("typiclust"), pool(EMBEDDINGS), 4)
     assert GROUP[chosen].tolist() == [0, 1, 2, 3]  # three samples are too few for a cluster and come last
     first = (GROUP == 0).nonzero()[:, 0]
-    distances = torch.cdist(EMBEDDINGS[first].double(), EMBEDDINGS[first].double())
+    unit = functional.normalize(EMBEDDINGS[first].double())
+    distances = torch.cdist(unit, unit)
     assert chosen[0] == int(first[distances.topk(21, largest=False).values.sum(dim=1).argmin()])
 
 
@@ -128,6 +130,21 @@ def test_typiclust_passes_over_clusters_in_which_something_has_a_label() -> None
     have = labelled(CENTRES[[0, 2]].half())
     chosen = select(strategy("typiclust"), pool(EMBEDDINGS, labeled=have), 2)
     assert GROUP[chosen].tolist()[0] == 1 and 0 not in GROUP[chosen].tolist()[:1]
+
+
+def test_lengths_of_embeddings_do_not_matter_to_typiclust() -> None:
+    lengths, have = 2.0 ** (torch.arange(80) % 5)[:, None], labelled(CENTRES[:1].half())
+    one, other = (pool(rows, labeled=have) for rows in (EMBEDDINGS, EMBEDDINGS * lengths.half()))
+    assert select(strategy("typiclust"), one, 30) == select(strategy("typiclust"), other, 30)
+
+
+@pytest.mark.parametrize(("size", "first"), [(5, 0), (6, 1)])
+def test_typiclust_leaves_clusters_of_up_to_five_for_last(size: int, first: int) -> None:
+    """A cluster in which nothing has a label goes before one of twenty in which something has, but for those five."""
+    group = torch.tensor([0] * 20 + [1] * size)
+    rows = (CENTRES[group] + 0.1 * noise(len(group), 5)).half()
+    chosen = select(strategy("typiclust"), pool(rows, labeled=labelled(CENTRES[:1].half())), 1)
+    assert group[chosen].tolist() == [first]
 
 
 def test_typiclust_makes_at_most_500_clusters(monkeypatch: pytest.MonkeyPatch) -> None:

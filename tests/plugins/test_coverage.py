@@ -4,6 +4,7 @@ import pytest
 import torch
 from fixtures.pools import Largest, labelled, needs, noise, pool, strategy
 from torch import Tensor
+from torch.nn import functional
 
 from zoo.active.selection import select
 from zoo.errors import RecipeError
@@ -11,42 +12,67 @@ from zoo_acquisitions import coverage
 from zoo_acquisitions.coverage import _pure_radius
 from zoo_acquisitions.distances import BLOCK, Embeddings
 
-LINE = torch.tensor([[0.0], [0.5], [1.0], [1.5], [10.0], [10.5], [20.0]]).half()
+ANGLES = torch.tensor([0.0, 0.05, 0.1, 0.15, 1.0, 1.05, 2.0])
+ARC = (torch.tensor([1.0, 3, 2, 5, 1, 4, 9])[:, None] * torch.stack([ANGLES.cos(), ANGLES.sin()], dim=1)).half()
 GROUPS = (8 * noise(3, 5, seed=3)).repeat(30, 1) + noise(90, 5)
 
 
 def test_probcover_by_hand() -> None:
-    """Radius 0.7: around 0.5 and 1.0 lie three, and whichever it is leaves one on the other side."""
-    chosen = select(strategy("probcover", "radius=0.7"), pool(LINE), 4)
+    """Radius 0.07: around angles of 0.05 and 0.1 lie three, and whichever it is leaves one on the other side."""
+    chosen = select(strategy("probcover", "radius=0.07"), pool(ARC), 4)
     assert chosen[0] in (1, 2) and chosen[1] in (4, 5) and {chosen[2], chosen[3]} & {6}
-    assert select(strategy("probcover", "radius=1.2"), pool(LINE), 3)[0] in (1, 2)
+    assert select(strategy("probcover", "radius=0.12"), pool(ARC), 3)[0] in (1, 2)
+
+
+def test_lengths_of_embeddings_do_not_matter_and_zeros_stay() -> None:
+    lengths = 2.0 ** (torch.arange(90) % 5)[:, None]
+    have = labelled(GROUPS[:2].half())
+    for settings in ((), ("radius=0.5",)):
+        chosen = [
+            select(strategy("probcover", *settings), pool(rows.half(), labeled=have), 20)
+            for rows in (GROUPS.half(), GROUPS.half() * lengths)
+        ]
+        assert chosen[0] == chosen[1]
+    unit = Embeddings(torch.tensor([[3.0, 4.0], [0.0, 0.0]]).half(), torch.tensor([[0.0, -9.0]]).half(), unit=True)
+    assert torch.allclose(unit.take(torch.arange(3)), torch.tensor([[0.6, 0.8], [0, 0], [0, -1]]))
+    assert torch.allclose(unit.norms, torch.tensor([1.0, 0, 1]))
 
 
 def test_what_is_near_to_a_labelled_sample_is_covered() -> None:
-    near = labelled(torch.tensor([[0.7], [10.2]]).half())
-    assert select(strategy("probcover", "radius=1"), pool(LINE, labeled=near), 1) == [6]
+    """Of angles 0.07 and 1.02: the one has four within 0.1, the other two."""
+    angles = torch.tensor([0.07, 1.02])
+    near = labelled(torch.stack([angles.cos(), angles.sin()], dim=1).half())
+    assert select(strategy("probcover", "radius=0.1"), pool(ARC, labeled=near), 1) == [6]
 
 
 def test_a_ball_is_open() -> None:
-    assert select(strategy("probcover", "radius=0.5"), pool(LINE, labeled=labelled(LINE[:1])), 7)[-1] == 0
+    """Opposite embeddings are 2 apart: with that radius a labelled one leaves its opposite, which two balls hold, uncovered."""
+    rows, have = torch.tensor([[1.0, 0.0], [-2.0, 0.0], [0.0, 5.0]]).half(), labelled(torch.tensor([[3.0, 0.0]]).half())
+
+    def firsts(radius: float) -> set[int]:
+        samples = (pool(rows, labeled=have, seed=seed) for seed in range(12))
+        return {select(strategy("probcover", f"radius={radius}"), each, 1)[0] for each in samples}
+
+    assert firsts(2) == {1, 2} and firsts(2.01) == {0, 1, 2}
 
 
-@pytest.mark.parametrize("radius", [0.8, 1.7, 4.0])
+@pytest.mark.parametrize("radius", [0.3, 0.8, 1.6])
 @pytest.mark.parametrize("count", [0, 5])
 def test_every_choice_covers_as_many_as_any_can(radius: float, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(coverage, "BLOCK", 17)
     embeddings, centres = noise(120, 3).half(), noise(count, 3, seed=1).half()
     samples = pool(embeddings, labeled=labelled(centres))
     chosen = select(strategy("probcover", f"radius={radius}"), samples, 25)
-    near = torch.cdist(embeddings.double(), embeddings.double()) < radius
-    uncovered = ~(torch.cdist(embeddings.double(), centres.double()) < radius).any(dim=1)
+    unit, centres = functional.normalize(embeddings.double()), functional.normalize(centres.double())
+    near = torch.cdist(unit, unit) < radius
+    uncovered = ~(torch.cdist(unit, centres) < radius).any(dim=1)
     for position in chosen:
         assert int((near[position] & uncovered).sum()) == int((near & uncovered).sum(dim=1).max())
         uncovered &= ~near[position]
 
 
 def test_once_all_are_covered_the_rest_follows_the_seed() -> None:
-    orders = [select(strategy("probcover", "radius=100"), pool(LINE, seed=seed), 7) for seed in (0, 1, 2)]
+    orders = [select(strategy("probcover", "radius=100"), pool(ARC, seed=seed), 7) for seed in (0, 1, 2)]
     assert all(sorted(order) == list(range(7)) for order in orders) and len({tuple(order[1:]) for order in orders}) > 1
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from fixtures.pools import component, labelled, needs, noise, pool, strategy
 from torch import Tensor
 
 import zoo
+from zoo.active.pool import Fields, UnlabeledPool
 from zoo.active.selection import select
 from zoo.bases import BatchStrategy, Pool
 from zoo.components import AcquisitionSpec, Component, NoParams, Provenance
@@ -106,6 +108,37 @@ def test_no_two_of_what_is_chosen_are_alike(count: int, block: int, monkeypatch:
     k = min(12, len(expected))
     assert k >= 5
     assert select(strategy("distinct", "strategy=random", "threshold=0.9"), samples, k) == expected[:k]
+
+
+def streamed(fields: Fields, needs: frozenset[str], have: Tensor) -> tuple[UnlabeledPool, Counter[str]]:
+    """Return a pool that computes its fields, and how many rows it has computed of each."""
+    counts: Counter[str] = Counter()
+
+    def compute(rows: Sequence[Tensor], wanted: frozenset[str]) -> Iterator[Fields]:
+        for row in rows:
+            counts.update({name: len(row) for name in wanted})
+            yield {name: fields[name][row] for name in wanted}
+
+    names = [f"{i:05d}" for i in range(len(fields["embeddings"]))]
+    return UnlabeledPool(names, compute, needs, shared={"labeled": lambda: labelled(have)}), counts
+
+
+@pytest.mark.parametrize(
+    ("inner", "passes"),
+    [("bald", 1), ("entropy", 1), ("clue", 2), ("batch-bald", 1), ("{name: prefilter, by: random, strategy: bald}", 2)],
+)
+def test_what_the_strategy_looks_at_is_not_computed_for_each_number_asked_for(inner: str, passes: int) -> None:
+    """Of 600 samples with 20 embeddings all must be looked at, five doublings of what is asked for."""
+    fields = {
+        "embeddings": noise(20, 4).repeat(30, 1).half(),
+        "log_probabilities": noise(600, 3, seed=1).log_softmax(1).float(),
+        "mc_log_probabilities": noise(600, 4, 3, seed=2).log_softmax(2).float(),
+    }
+    settings = (f"strategy={inner}",)
+    samples, counts = streamed(fields, needs("distinct", *settings), LINE[:0].expand(0, 4))
+    chosen = select(strategy("distinct", *settings), samples, 22)
+    assert len({position % 20 for position in chosen[:20]}) == 20 and len(set(chosen)) == 22
+    assert counts and max(counts.values()) <= 600 * passes
 
 
 @pytest.mark.parametrize("name", ["prefilter", "distinct"])

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
 import torch
-from fixtures.pools import needs, noise, pool, strategy
+from fixtures.pools import labelled, needs, noise, pool, strategy
 from torch import Tensor
 from torch.nn import functional
 
@@ -25,20 +26,27 @@ def information(log_p: Tensor, embeddings: Tensor) -> Tensor:
     )
 
 
-def objective(each: Tensor, chosen: list[int], regularization: float) -> float:
-    chosen_too = each[torch.tensor(chosen, dtype=torch.int64)].sum(dim=0)
+def objective(each: Tensor, chosen: list[int], regularization: float, known: Tensor | None = None) -> float:
+    known = torch.zeros_like(each[0]) if known is None else known
+    chosen_too = each[torch.tensor(chosen, dtype=torch.int64)].sum(dim=0) + known
     return float(
-        torch.trace(torch.linalg.inv(regularization * torch.eye(each.shape[1]).double() + chosen_too) @ each.sum(dim=0))
+        torch.trace(
+            torch.linalg.inv(regularization * torch.eye(each.shape[1]).double() + chosen_too)
+            @ (each.sum(dim=0) + known)
+        )
     )
 
 
-def forward_and_backward(each: Tensor, k: int, regularization: float) -> list[int]:
+def forward_and_backward(each: Tensor, k: int, regularization: float, known: Tensor | None = None) -> list[int]:
+    def value(some: list[int]) -> float:
+        return objective(each, some, regularization, known)
+
     chosen: list[int] = []
     for _ in range(min(2 * k, len(each))):
         rest = [i for i in range(len(each)) if i not in chosen]
-        chosen.append(min(rest, key=lambda i: objective(each, [*chosen, i], regularization)))
+        chosen.append(min(rest, key=lambda i: value([*chosen, i])))
     while len(chosen) > k:
-        chosen.remove(min(chosen, key=lambda i: objective(each, [j for j in chosen if j != i], regularization)))
+        chosen.remove(min(chosen, key=lambda i: value([j for j in chosen if j != i])))
     return chosen
 
 
@@ -109,6 +117,35 @@ def test_bait_chooses_as_forward_and_backward_steps_on_the_objective_do(seed: in
     )
 
 
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("k", [1, 3])
+def test_bait_starts_from_what_the_labelled_samples_tell(seed: int, k: int) -> None:
+    log_p, h = log_softmax(14, 3, seed=seed), noise(14, 3, seed=seed + 10).half()
+    own, have = log_softmax(5, 3, seed=seed + 20), (3 * noise(5, 3, seed=seed + 30)).half()
+    known = replace(labelled(have), log_probabilities=own)
+    samples = pool(h, log_probabilities=log_p, labeled=known)
+    expected = forward_and_backward(information(log_p, h), k, 0.1, information(own, have).sum(dim=0))
+    assert select(strategy("bait", "regularization=0.1"), samples, k) == expected
+
+
+def test_bait_asks_for_nothing_that_a_label_has_told() -> None:
+    """Two directions, the first of longer embeddings: without labels it comes first, and with labels there the other does."""
+    h, log_p = torch.tensor([[2.0, 0.0], [0.0, 1.5]]).half(), torch.full((2, 2), 0.5).log()
+    known = replace(labelled(h[:1].repeat(20, 1), classes=2), log_probabilities=log_p[:1].repeat(20, 1))
+    assert select(strategy("bait"), pool(h, log_probabilities=log_p), 1) == [0]
+    assert select(strategy("bait"), pool(h, log_probabilities=log_p, labeled=known), 1) == [1]
+
+
+def test_what_is_known_is_projected_as_the_pool_is() -> None:
+    log_p, plane = log_softmax(12, 3), noise(12, 2) @ noise(2, 5, seed=1)
+    own, have = log_softmax(4, 3, seed=3), noise(4, 2, seed=4) @ noise(2, 5, seed=1)
+    values = []
+    for dimensions in (5, 2):
+        factors = Factors(log_p, plane, 3, dimensions)
+        values.append(InformationTrace(factors, 0.5, factors.of(own, have).total()).gains())
+    assert torch.allclose(*values)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_bait_comes_close_to_the_best_of_all_sets(seed: int) -> None:
     log_p, h = log_softmax(11, 3, seed=seed), noise(11, 3, seed=seed + 10).half()
@@ -148,5 +185,5 @@ def test_a_permuted_pool_gives_the_same_ids() -> None:
     assert [samples.ids[i] for i in first] == [turned.ids[i] for i in second]
 
 
-def test_it_needs_embeddings_and_log_probabilities() -> None:
-    assert needs("bait") == {"embeddings", "log_probabilities"}
+def test_it_needs_embeddings_and_log_probabilities_of_labelled_samples_too() -> None:
+    assert needs("bait") == {"embeddings", "log_probabilities", "labeled"}

@@ -65,6 +65,15 @@ def test_single_precision_draws_the_same_where_nothing_is_close() -> None:
     assert select(strategy("badge"), samples, 40) == list(Badge(torch.float64).select(samples, 40))
 
 
+def test_the_error_of_a_class_that_is_nearly_certain_keeps_its_digits() -> None:
+    """In single precision its log-probability is 0 and that of the other is not: their errors are p and -p."""
+    gaps = torch.arange(5.0, 40.0, 0.5)
+    log_p = torch.stack([torch.zeros_like(gaps), -gaps], dim=1).log_softmax(1)
+    errors = Gradients(log_p, torch.ones(len(gaps), 1).half())._errors(torch.arange(len(gaps)))
+    p = torch.sigmoid(-gaps)
+    assert torch.allclose(errors, torch.stack([-p, p], dim=1), rtol=1e-5, atol=0)
+
+
 def test_the_longest_gradient_comes_first() -> None:
     """At equal uncertainty the longer embedding, at equal length the less certain sample."""
     unsure, sure = [0.5, 0.5], [0.9, 0.1]

@@ -55,6 +55,17 @@ def test_where_gains_do_not_fall_few_are_looked_at_again() -> None:
     assert lazy.looked_at == 40 + 9 * 5
 
 
+def test_first_gains_that_are_known_tie_only_where_they_are_equal() -> None:
+    members = torch.rand(60, 40, generator=torch.Generator().manual_seed(0)) < 0.1
+    known = members.double().sum(dim=1)
+    expected = eagerly(Coverage(members, 7), ties(60), 9)
+    assert lazily(Coverage(members, 7), ties(60), 9, known) == expected
+    last = int(ties(60)[known == known.max()].argmax())
+    best = (known == known.max()).nonzero()[:, 0][last]
+    known[best] += 1e-13
+    assert lazily(Coverage(members, 7), ties(60), 1, known) == [int(best)]
+
+
 def test_gains_that_differ_by_rounding_only_are_ties() -> None:
     class Rounded(Coverage):
         def gains(self, positions: Tensor) -> Tensor:

@@ -5,8 +5,10 @@ import math
 import pytest
 import torch
 from fixtures.acquisitions import by_blocks, certain, distributions, ids, pool, scores, turned
+from fixtures.pools import Largest
 from torch.nn import functional
 
+from zoo_acquisitions import distributions as distributions_module
 from zoo_acquisitions.distributions import entropy, gumbel, information, log_mean, rows_within, vote_shares
 
 
@@ -21,6 +23,49 @@ def test_least_confidence_keeps_its_digits_near_certainty() -> None:
     log_p[:, 0] = torch.log1p(-log_p[:, 1].exp())
     got = scores("least-confidence", pool(log_probabilities=log_p.float()))
     assert got.tolist() == pytest.approx([math.exp(-20), math.exp(-21)], rel=1e-5)
+
+
+GAPS = torch.cat([torch.arange(5.0, 40.0, 0.25), torch.tensor([14.99, 15.01, 36.99, 37.01])])
+SURE = torch.stack([torch.zeros_like(GAPS), -GAPS], dim=1).log_softmax(1)  # the first column is 0 from a gap of 17 on
+
+
+def test_nearly_certain_samples_of_two_classes_are_told_apart_and_rank_alike() -> None:
+    p = torch.sigmoid(-GAPS.double())
+    samples = pool(log_probabilities=SURE)
+    assert torch.allclose(scores("least-confidence", samples), p, rtol=1e-5, atol=0)
+    assert torch.allclose(scores("margin", samples), 2 * p, rtol=1e-5, atol=0)
+    exact = p * GAPS.double() + (-GAPS.double()).exp().log1p()
+    assert torch.allclose(scores("entropy", samples), exact, rtol=1e-5, atol=0)
+    expected = [samples.ids[i] for i in GAPS.argsort().tolist()]
+    for name in ("least-confidence", "margin", "entropy", "expected-gradient-length"):
+        with_embeddings = pool(log_probabilities=SURE, embeddings=torch.ones(len(GAPS), 3).half())
+        assert ids(name, with_embeddings, len(GAPS)) == expected
+
+
+def test_nearly_certain_samples_of_many_classes_are_told_apart() -> None:
+    logits = torch.full((20, 1000), -50.0)
+    logits[:, 7], logits[:, 9] = 0, -torch.arange(10.0, 30.0)
+    others = logits.double().softmax(1)
+    others[:, 7] = 0
+    samples = pool(log_probabilities=logits.log_softmax(1))
+    assert torch.allclose(scores("least-confidence", samples), others.sum(1), rtol=1e-5, atol=0)
+    assert torch.allclose(scores("margin", samples), others.sum(1) + others[:, 9], rtol=1e-5, atol=0)
+
+
+def test_narrow_gaps_keep_their_digits_too() -> None:
+    gaps = torch.tensor([1e-3, 1e-5, 1e-7], dtype=torch.float64)
+    log_p = torch.stack([gaps / 2, -gaps / 2], dim=1).log_softmax(1)
+    found = 1 - scores("margin", pool(log_probabilities=log_p))
+    assert torch.allclose(found, torch.tanh(gaps / 2), rtol=1e-6, atol=0)
+
+
+def test_no_more_than_a_bounded_number_of_rows_is_converted_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributions_module, "_ELEMENTS", 4000)
+    samples = pool(log_probabilities=distributions(100, 1000).float())
+    for name in ("least-confidence", "margin", "entropy"):
+        with Largest() as largest:
+            scores(name, samples)
+        assert largest.elements == 4000
 
 
 def test_in_two_classes_least_confidence_margin_and_entropy_rank_alike() -> None:

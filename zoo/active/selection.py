@@ -22,9 +22,9 @@ def rank(
 ) -> tuple[list[int], list[float] | None]:
     """Return k distinct positions of the pool, best first, and their scores, None for a strategy that chooses them together.
 
-    Scores are computed block by block; ties are broken by a draw that depends on (seed, round, sample id), so that the same
-    ids are chosen in whatever order the pool stands. Raises ComponentError for k above the pool's size, for a score that is
-    not a number, and for a batch strategy that repeats or leaves out positions.
+    Scores are computed in blocks of up to `block` samples; ties are broken by a draw that depends on (seed, round, sample id),
+    so that the same ids are chosen in whatever order the pool stands. Raises ComponentError for k above the pool's size, for a
+    score that is not a number, and for a batch strategy that repeats or leaves out positions.
     """
     if not 0 < k <= len(pool):
         raise ComponentError(f"cannot ask for {k} of {len(pool)} samples", possible=f"1 … {len(pool)}")
@@ -35,10 +35,17 @@ def rank(
         raise ComponentError(
             f"{_name(strategy)} gave scores that are not numbers for {int(scores.isnan().sum())} samples"
         )
-    ties = uniform_ids(pool.seed, "ties", pool.round, pool.ids)[:, 0]
-    by_tie = torch.argsort(ties, stable=True)
+    by_tie = torch.argsort(ties(pool), stable=True)
     ranked = by_tie[torch.argsort(scores[by_tie], descending=True, stable=True)]
     return ranked[:k].tolist(), scores[ranked[:k]].tolist()
+
+
+def ties(pool: Pool) -> Tensor:
+    """Return float64 `(n,)` in [0, 1): of samples of one score, the one with the lowest is taken first.
+
+    For strategies that must choose as scores do where they are the same.
+    """
+    return uniform_ids(pool.seed, "ties", pool.round, pool.ids)[:, 0]
 
 
 def _scores(strategy: ScoreStrategy, pool: Pool, block: int) -> Tensor:
@@ -52,6 +59,7 @@ def _scores(strategy: ScoreStrategy, pool: Pool, block: int) -> Tensor:
             )
         scores[start : start + len(found)] = found
         start += len(found)
+        del part, found  # which may be a view of it, before there is room for the next
     return scores
 
 

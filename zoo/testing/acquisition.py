@@ -38,6 +38,7 @@ def _shared() -> Shared:
         embeddings=_noise("labeled", LABELED, WIDTH).half(),
         labels=labels,
         class_counts=torch.bincount(labels, minlength=CLASSES),
+        log_probabilities=_noise("labeled logits", LABELED, CLASSES).log_softmax(1),
     )
     return {
         "labeled": labeled,

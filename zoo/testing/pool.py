@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from zoo.active.pool import UnlabeledPool, in_memory
+from zoo.active.pool import UnlabeledPool, check_numbers, in_memory
 
 Fields = dict[str, Tensor]
 Shared = dict[str, Any]
@@ -18,7 +18,7 @@ class MemoryPool(UnlabeledPool):
     """Unlabelled samples whose fields are there already.
 
     `fields` maps names like `log_probabilities` to tensors whose first dimension counts the samples; `shared` maps `labeled`
-    and `target` to what all samples have in common.
+    and `target` to what all samples have in common. Raises ComponentError for fields that are not numbers (see `check_numbers`).
     """
 
     def __init__(
@@ -35,3 +35,5 @@ class MemoryPool(UnlabeledPool):
         values = {name: (lambda value=value: value) for name, value in (shared or {}).items()}
         super().__init__(ids, in_memory(fields), needs, shared=values, seed=seed, round=round, device=device)
         self._kept = {name: value for name, value in fields.items() if name in needs}  # as they are, without a copy
+        for name, value in self._kept.items():
+            check_numbers(name, value)

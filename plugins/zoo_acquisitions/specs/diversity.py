@@ -30,7 +30,7 @@ class ProbCover(Params, frozen=True, kw_only=True):
 
     radius: Annotated[
         Literal["auto"] | Annotated[float, Meta(gt=0)],
-        Meta(description="how near, in units of the embeddings; auto: as far as `purity` lets it be"),
+        Meta(description="how near, between embeddings of length 1; auto: as far as `purity` lets it be"),
     ] = "auto"
     purity: Annotated[
         float, Meta(gt=0, le=1, description="auto radius: share of balls without a sample of another cluster")
