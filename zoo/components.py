@@ -6,7 +6,7 @@ Nothing here imports torch; a spec names its factory by a string, imported when 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any, ClassVar, Generic, Literal, TypeVar, get_args
 
@@ -263,17 +263,6 @@ class Component(Generic[K]):
     def __hash__(self) -> int:
         return hash((self.spec.kind, self.name))
 
-    def inner(self, kind: Kind | None = None) -> dict[str, Component[Any]]:
-        """Return the components among the parameters, of one kind or of all, by their paths: `base`, or `members.0` in a list."""
-        fields = self.params.__struct_fields__
-        found = (pair for field in fields for pair in _inside(field, getattr(self.params, field)))
-        return {path: part for path, part in found if kind in (None, part.spec.kind)}
-
-    def with_inner(self, change: Callable[[Component[Any]], Component[Any]]) -> Component[K]:
-        """Return the component with every one among its parameters changed."""
-        fields = {field: _changed(getattr(self.params, field), change) for field in self.params.__struct_fields__}
-        return Component(self.spec, self.name, msgspec.structs.replace(self.params, **fields), self.provenance)
-
     def build(self, *args: Any, **kwargs: Any) -> Any:
         """Import the factory and return what it builds; any failure becomes a ComponentError that names the plugin."""
         label = f"{self.spec.kind} {self.name!r} of plugin {self.provenance.plugin!r}"
@@ -281,20 +270,6 @@ class Component(Generic[K]):
         _require(self.spec, label)
         with guarded(f"{label} ({source})", ComponentError):
             return import_object(self.spec.factory)(self.params, *args, **kwargs)
-
-
-def _inside(path: str, value: Any) -> Iterator[tuple[str, Component[Any]]]:
-    if isinstance(value, Component):
-        yield path, value
-    elif isinstance(value, (list, tuple)):
-        for number, part in enumerate(value):
-            yield from _inside(f"{path}.{number}", part)
-
-
-def _changed(value: Any, change: Callable[[Component[Any]], Component[Any]]) -> Any:
-    if isinstance(value, Component):
-        return change(value)
-    return type(value)(_changed(part, change) for part in value) if isinstance(value, (list, tuple)) else value
 
 
 def import_object(path: str) -> Callable[..., Any]:

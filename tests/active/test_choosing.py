@@ -24,6 +24,7 @@ from zoo.active.workbench import Workbench
 from zoo.bases import BatchStrategy, Block, Labeled, Pool, ScoreStrategy
 from zoo.components import AcquisitionSpec, Component, NoParams, Params, Provenance
 from zoo.errors import DataError, ZooError
+from zoo.nesting import inner
 from zoo.recipe import Recipe
 from zoo.registry import resolve_component
 from zoo_acquisitions.gate import OutlierGate
@@ -270,7 +271,7 @@ def made_params(around: Component[Any]) -> Any:
     """Return the parameters of the gate that is a strategy, or is inside of it."""
     if around.name == "gate":
         return around.params
-    return next(part.params for part in around.inner().values() if part.name == "gate")
+    return next(part.params for part in inner(around).values() if part.name == "gate")
 
 
 def test_a_gate_that_was_not_asked_is_not_reported(here: Round) -> None:

@@ -24,6 +24,7 @@ from zoo.bases import Gate, HeldOut, Judgement, Labeled
 from zoo.components import AcquisitionSpec, Component
 from zoo.errors import ComponentError, DataError, ZooError
 from zoo.guard import guarded
+from zoo.nesting import inner, with_inner
 from zoo.training.events import Event
 from zoo.training.experiment import Experiment
 from zoo.training.randomness import uniform_ids
@@ -88,7 +89,7 @@ def _committees(strategy: Component[Any]) -> Iterator[tuple[str, tuple[str, ...]
     if "committee" not in needs(strategy):
         return
     named = tuple(name for name in getattr(strategy.params, "members", ()) if isinstance(name, str))
-    inside = [] if named else [each for part in strategy.inner("acquisition").values() for each in _committees(part)]
+    inside = [] if named else [each for part in inner(strategy, "acquisition").values() for each in _committees(part)]
     yield from inside or [(strategy.name, named)]
 
 
@@ -130,7 +131,7 @@ class _Heard(Component[Any]):
     __slots__ = ("_built",)
 
     def __init__(self, strategy: Component[Any], built: list[Any]) -> None:
-        inside = strategy.with_inner(lambda part: _Heard(part, built))
+        inside = with_inner(strategy, lambda part: _Heard(part, built))
         super().__init__(inside.spec, inside.name, inside.params, inside.provenance)
         self._built = built
 

@@ -18,6 +18,7 @@ from zoo.comparison.paired import MOST_PAIRS, smallest_after_holm
 from zoo.comparison.plan import RECIPES, write_recipes
 from zoo.components import Component
 from zoo.errors import RunError, ZooError
+from zoo.nesting import inner
 from zoo.plugins import Catalog
 from zoo.recipe import Recipe, plain
 from zoo.registry import Registry
@@ -269,7 +270,7 @@ def has_unknown(recipe: Recipe) -> bool:
 
 
 def _name(component: Component[Any]) -> str:
-    return "-".join([component.name.replace("/", "-"), *map(_name, component.inner().values())])
+    return "-".join([component.name.replace("/", "-"), *map(_name, inner(component).values())])
 
 
 def _full_name(component: Component[Any]) -> str:

@@ -23,6 +23,7 @@ from zoo.active.plan import Plan, Question
 from zoo.active.workbench import Workbench
 from zoo.components import AcquisitionSpec, Component
 from zoo.errors import RunError, ZooError
+from zoo.nesting import inner
 from zoo.plugins import Catalog
 from zoo.recipe import Recipe
 from zoo.registry import Registry
@@ -152,7 +153,7 @@ def _warnings(strategies: Mapping[str, Component[Any]], bench: Workbench) -> lis
 
 def _wants_fixed_embeddings(strategy: Component[Any]) -> bool:
     assert isinstance(strategy.spec, AcquisitionSpec)
-    inside = strategy.inner("acquisition").values()
+    inside = inner(strategy, "acquisition").values()
     return strategy.spec.fixed_embeddings or any(_wants_fixed_embeddings(part) for part in inside)
 
 

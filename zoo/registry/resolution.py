@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from zoo.components import AcquisitionSpec, ArchitectureSpec, Component
+from zoo.components import ArchitectureSpec, Component
 from zoo.errors import ZooError, nearest
 from zoo.guard import guarded
 from zoo.plugins import Catalog
@@ -27,11 +27,11 @@ from zoo.recipe import (
 )
 from zoo.registry.conversion import BAD, DEFAULT, Converter
 from zoo.registry.documents import Mark, Node
+from zoo.registry.embeddings import embedding, refusal
 from zoo.registry.fitting import misfits
 from zoo.registry.merging import name_node
 from zoo.registry.ranges import range_problems, typed
 from zoo.schedules import SCHEDULES, Constant, Plateau
-from zoo.wording import few
 
 REQUIRED = ("data", "architecture", "optimizer")
 BLOCKS = (
@@ -231,7 +231,7 @@ class _Resolver:
 
     def _check_acquisition(self, path: str, acquisition: Component[Any], architecture: Component[Any]) -> None:
         try:
-            chain = list(_embedding(path, acquisition))
+            chain = list(embedding(path, acquisition))
         except ZooError as error:
             self._report(path, error.problem)
             return
@@ -245,25 +245,9 @@ class _Resolver:
             self._report("architecture", error.problem)
             return
         if not embeds:
-            self._refuse(chain, architecture)
-
-    def _refuse(self, chain: Sequence[tuple[str, Component[Any]]], architecture: Component[Any]) -> None:
-        """Report the last of strategies, each inside the one before it, that need embeddings, and what may take its place."""
-        (_, first), (path, last) = chain[0], chain[-1]
-        named = f"acquisition '{last.name}'" + (f" inside acquisition '{first.name}'" if last is not first else "")
-        entries = self.converter.catalog.entries
-        without = [e.name for e in entries("acquisition") if isinstance(e.spec, AcquisitionSpec) and _plain(e.spec)]
-        giving = [e.name for e in entries("architecture") if isinstance(e.spec, ArchitectureSpec) and e.spec.embeddings]
-        own = {part.name for part in architecture.inner("architecture").values()}
-        giving.sort(key=lambda name: name not in own)
-        self._report(
-            path,
-            f"{named} needs embeddings, which architecture '{architecture.name}' does not give; acquisitions without them are"
-            f" {few(without)}; architectures with them are {few(giving)}",
-        )
-        settable = path.startswith("acquisition") and not any(part.isdigit() for part in path.split("."))
-        block, names = (path, without) if settable else ("architecture", giving)
-        self.converter.corrections += [f"{block}={name}" for name in names[:1]]
+            where, message, corrections = refusal(chain, architecture, self.converter.catalog)
+            self._report(where, message)
+            self.converter.corrections += corrections
 
     def _check_search(self, search: dict[str, Range]) -> None:
         kinds = {path: kind for path, kind in self.converter.kinds.items() if path in self.converter.origins}
@@ -296,21 +280,6 @@ class _Resolver:
                 break
             node, rest = node.mapping[key], rest[len(key) + 1 :]
         return node.mark
-
-
-def _embedding(path: str, strategy: Component[Any]) -> Iterator[tuple[str, Component[Any]]]:
-    """Yield a strategy that needs embeddings, with its path, and then one inside of it that does, to the innermost."""
-    assert isinstance(strategy.spec, AcquisitionSpec)
-    if "embeddings" not in strategy.spec.needs_of(strategy.params):
-        return
-    yield path, strategy
-    inside = ([*_embedding(f"{path}.{place}", part)] for place, part in strategy.inner("acquisition").items())
-    yield from next(filter(None, inside), [])
-
-
-def _plain(spec: AcquisitionSpec) -> bool:
-    """Return whether a strategy reads no more than what every classifier gives, whatever its parameters are."""
-    return spec.needs is not None and spec.needs <= {"logits", "log_probabilities"}
 
 
 def _strategies(parts: Mapping[str, Any]) -> Iterator[tuple[str, Component[Any]]]:

@@ -15,6 +15,7 @@ from zoo import storage
 from zoo.components import AcquisitionSpec, Component
 from zoo.data.dataset import prepare
 from zoo.errors import DataError, RunError
+from zoo.nesting import inner
 from zoo.plugins import Catalog
 from zoo.recipe import Normalization, Recipe
 from zoo.registry import recipe_document
@@ -111,7 +112,7 @@ def _checked(runs: Sequence[Run], catalog: Catalog) -> list[Recipe]:
 
 def _depth(component: Component[Any]) -> int:
     """Return 1 for a component without components inside it, one more for each layer of them."""
-    return 1 + max(map(_depth, component.inner().values()), default=0)
+    return 1 + max(map(_depth, inner(component).values()), default=0)
 
 
 def _compare(runs: Sequence[Run], recipes: Sequence[Recipe]) -> None:
