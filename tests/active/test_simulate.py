@@ -387,11 +387,11 @@ def test_a_recipe_that_is_several_members_is_trained_from_other_weights_for_each
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ((), "20 initial labels and 1 round make 26 answers; 6 simulations of 2 trainings, each 2 steps, which begins"),
+        ((), "20 initial labels and 1 round make 26 answers; 6 simulations of 2 trainings from new weights, each 2 steps"),
         (("active.validation=counted",), "20 initial labels, with 360 of validation, and 1 round make 386 answers"),
         (("active.query=500",), "and 1 round, the last of which asks for 180 only, make 200 answers; 6 simulations"),
         (("active.query=500", "active.rounds=3"), "make 200 answers; the pool is used up after 1 of 3 rounds; 6"),
-        (("active.start=warm",), "which goes on with the weights of the round before"),
+        (("active.start=warm",), "trainings that go on with the weights of the round before, each 2 steps"),
         (("active.pool_subset=50",), "; each round chooses from 50 samples that are drawn anew"),
         (("active.stop=[stable, labels=60]",), "; a simulation ends early by stable or labels=60"),
         (("active.robustness=30",), "; every model is also tested on 30 test images under corruptions"),

@@ -244,10 +244,10 @@ def _work(active: Active, pool: int, counted: int, simulations: int) -> str:
     short = f", the last of which asks for {active.asked(rounds - 1) + left:,} only," if left < 0 else ""
     used = f"; the pool is used up after {rounds} of {active.rounds} rounds" if rounds < active.rounds else ""
     validation = f", with {counted:,} of validation," if counted else ""
-    weights = "goes on with the weights of the round before" if active.start == "warm" else "begins with new weights"
+    weights = "that go on with the weights of the round before" if active.start == "warm" else "from new weights"
     return (
         f"{active.init} initial labels{validation} and {rounds} round{'s' * (rounds != 1)}{short} make {answers:,} answers{used};"
-        f" {simulations} simulations of {rounds + 1} trainings, each {steps}, which {weights}{_besides(active)}"
+        f" {simulations} simulations of {rounds + 1} trainings {weights}, each {steps}{_besides(active)}"
     )
 
 

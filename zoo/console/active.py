@@ -59,7 +59,7 @@ def _strategies(rows: Sequence[Row]) -> RenderableType:
 
 
 def _targets(analysis: Row) -> RenderableType:
-    """Return the answers to each target error, and how many times as many random needs to its own final accuracy."""
+    """Return the answers to each target error, and how many times as many random needs to its accuracy at its last number of answers."""
     errors = analysis["plan"].get("targets") or ()
     saved = {row["strategy"]: row["final"]["factor_text"] for row in analysis["savings"]}
     table = _named("answers to error", *(f"{100 * error:g} %" for error in errors), *(["saving"] if saved else []))
@@ -103,7 +103,7 @@ def _closing(analysis: Row) -> RenderableType:
         facts.add_row("area", f"mean {_metric(analysis)} over {bounds[0]:,.0f} to {bounds[1]:,.0f} answers")
     facts.add_row("intervals", f"{level}, over seeds and test images; against random, uncorrected")
     if analysis["savings"]:
-        facts.add_row("saving", "answers of random over those of the strategy, to random's final accuracy")
+        facts.add_row("saving", "answers of random over those of the strategy, to random's last accuracy")
     if analysis["smooth"] > 1:
         facts.add_row("targets", f"reached by the mean error of the last {analysis['smooth']} rounds")
     for name, shown in (("purity", "purity"), ("repeats", "repeats")):
