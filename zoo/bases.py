@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from zoo.components import WeightDecay
@@ -107,24 +107,14 @@ class Regularizer:
         """Take back what `state_dict` returned."""
 
 
-def _nothing() -> Tensor:
-    import torch
-
-    return torch.empty(0, 0)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labeled:
-    """The samples that have labels: `embeddings` float16 `(m, D)`, `labels` int64 `(m,)`, `class_counts` int64 `(C,)`, and what the
-    model says of them, `log_probabilities` float32 `(m, C)`.
-
-    Embeddings and log-probabilities are empty where `needs` does not name them.
-    """
+    """The samples that have labels: `labels` int64 `(m,)`, `class_counts` int64 `(C,)` and, where `needs` names embeddings,
+    `embeddings` float16 `(m, D)`."""
 
     embeddings: Tensor
     labels: Tensor
     class_counts: Tensor
-    log_probabilities: Tensor = field(default_factory=_nothing)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +158,8 @@ class Pool(Block, Protocol):
     """The unlabelled samples of one round; as a block it holds all rows, `blocks` streams them in order.
 
     `seed` and `round` feed `zoo.training.randomness.uniform_ids`, the source of every draw of a strategy, ties included.
-    `labeled` are the samples labelled so far, `held_out` what models say of them that were not trained on them; `target` is
+    `labeled` are the samples labelled so far, `labeled_log_probabilities`, float32 `(m, C)`, what the model says of them, and
+    `held_out` what models say of them that were not trained on them; `target` is
     float32 `(t, T, C)`, the log-probabilities of T dropout passes over the inputs that predictions are wanted for. All of them
     want to be named in `needs`. Fields stand where the model is, on the CPU where memory there is short; labels, positions and
     draws are on the CPU. `taken(positions)` is the pool of these
@@ -181,6 +172,8 @@ class Pool(Block, Protocol):
     def round(self) -> int: ...
     @property
     def labeled(self) -> Labeled: ...
+    @property
+    def labeled_log_probabilities(self) -> Tensor: ...
     @property
     def held_out(self) -> Sequence[HeldOut]: ...
     @property

@@ -18,7 +18,7 @@ from zoo.guard import guarded
 
 Kind = Literal["architecture", "optimizer", "regularizer", "acquisition", "data"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-Need = Literal["logits", "log_probabilities", "mc_log_probabilities", "embeddings", "labeled", "held_out", "target", "committee"]  # fmt: skip
+Need = Literal["logits", "log_probabilities", "mc_log_probabilities", "embeddings", "labeled", "labeled_log_probabilities", "held_out", "target", "committee"]  # fmt: skip
 WeightDecay = Literal["coupled", "decoupled"]
 
 # Engine settings of a recipe's `data` block; a source's own parameters may not take these names.

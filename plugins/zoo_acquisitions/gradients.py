@@ -99,10 +99,9 @@ class Bait(OrderedStrategy):
     def _trace(self, pool: Pool) -> InformationTrace:
         dimensions = max(1, self._params.size // pool.log_probabilities.shape[1])
         factors = Factors(pool.log_probabilities, pool.embeddings, self._params.classes, dimensions)
-        known = pool.labeled
-        if not len(known.log_probabilities):
+        if not len(pool.labeled.labels):
             return InformationTrace(factors, self._params.regularization)
-        labelled = factors.of(known.log_probabilities, known.embeddings)
+        labelled = factors.of(pool.labeled_log_probabilities, pool.labeled.embeddings)
         return InformationTrace(factors, self._params.regularization, labelled.total())
 
 

@@ -74,13 +74,30 @@ class Curious(ScoreStrategy):
         return torch.zeros(len(block.ids))
 
 
+class Asking(Curious):
+    """And what the model says of them."""
+
+    said: ClassVar[list[torch.Tensor]] = []
+
+    def score(self, block: Block, pool: Pool) -> torch.Tensor:
+        self.said.append(pool.labeled_log_probabilities)
+        return super().score(block, pool)
+
+
 def build_curious(params: Params) -> Curious:
     return Curious()
 
 
+def build_asking(params: Params) -> Asking:
+    return Asking()
+
+
 def curious(*reads: Any) -> Component[Any]:
     spec = AcquisitionSpec(
-        name="curious", factory=f"{__name__}:build_curious", summary="looks at labels", needs=frozenset(reads)
+        name="curious",
+        factory=f"{__name__}:build_{'asking' if 'labeled_log_probabilities' in reads else 'curious'}",
+        summary="looks at labels",
+        needs=frozenset(reads),
     )
     return Component(spec, "acme/curious", NoParams(), ACME)
 
@@ -298,31 +315,35 @@ def test_labels_without_embeddings_are_told_to_those_who_do_not_look_at_them(her
     assert len(set(rows.tolist())) == 8
 
 
-def test_what_the_model_says_of_labelled_samples_is_computed_where_it_is_read_and_in_one_pass(
+def test_what_the_model_says_of_labelled_samples_is_computed_where_it_is_read(
     here: Round, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    passes: list[frozenset[str]] = []
+    asked: list[tuple[int, frozenset[str]]] = []
     own = Scorer.__call__
 
     def watched(scorer: Scorer, rows: Sequence[torch.Tensor], wanted: frozenset[str]) -> Any:
-        passes.append(wanted)
+        asked.append((sum(map(len, rows)), wanted))
         return own(scorer, rows, wanted)
 
     monkeypatch.setattr(Scorer, "__call__", watched)
     monkeypatch.setattr(Curious, "told", [])
-    for reads in (("labeled",), ("embeddings", "labeled"), ("embeddings", "labeled", "log_probabilities")):
+    monkeypatch.setattr(Asking, "said", [])
+    said = frozenset({"log_probabilities"})
+    for reads in (("labeled",), ("embeddings", "labeled", "log_probabilities")):
         chosen(here.now(), curious(*reads))
-    bare, embedded, told = Curious.told
+    assert (30, said) not in asked
+    chosen(here.now(), curious("labeled", "labeled_log_probabilities"))
+    assert asked.count((30, said)) == 1
+    bare, embedded, last = Curious.told
     assert [len(each.labels) for each in Curious.told] == [30] * 3
-    assert bare.embeddings.numel() == bare.log_probabilities.numel() == embedded.log_probabilities.numel() == 0
-    assert told.log_probabilities.shape == (30, len(here.material.dataset.classes))
-    assert told.log_probabilities.dtype == torch.float32 and torch.equal(told.embeddings, embedded.embeddings)
-    both = frozenset({"embeddings", "log_probabilities"})
-    assert passes.count(both) == 2  # over the labelled samples, and over the pool
+    assert bare.embeddings.numel() == last.embeddings.numel() == 0 and len(embedded.embeddings) == 30
     rows = here.rows[np.argsort(here.material.place[here.rows])]
     scorer = here.now().scorer(here.bench, here.x)
-    (expected,) = own(scorer, [torch.from_numpy(rows)], frozenset({"log_probabilities"}))
-    assert torch.equal(told.log_probabilities, expected["log_probabilities"])
+    (expected,) = own(scorer, [torch.from_numpy(rows)], said)
+    (found,) = Asking.said
+    assert found.dtype == torch.float32 and torch.equal(found, expected["log_probabilities"])
+    labels = here.material.labels[rows].tolist()
+    assert last.labels.tolist() == labels
 
 
 def test_the_gate_is_told_of_each_answered_sample_by_a_model_that_was_not_trained_on_it(

@@ -310,12 +310,12 @@ def _shared(scorer: Scorer) -> dict[str, Callable[[], Any]]:
         logits=field(asked, "logits"), embeddings=field(asked[:9], "embeddings"), others=field(asked[9:], "embeddings"),
         unknown_logits=field(asked[:4], "logits"), unknown_embeddings=field(asked[:4], "embeddings"),
     )  # fmt: skip
-    own = Labeled(
-        embeddings=field(asked, "embeddings"), labels=labels, class_counts=torch.bincount(labels),
-        log_probabilities=field(asked, "log_probabilities"),
-    )  # fmt: skip
+    own = Labeled(embeddings=field(asked, "embeddings"), labels=labels, class_counts=torch.bincount(labels))
+    said = field(asked, "log_probabilities")
     target = field(torch.arange(30), "mc_log_probabilities")
-    return {"labeled": lambda: own, "held_out": lambda: [held], "target": lambda: target}
+    return {
+        "labeled": lambda: own, "labeled_log_probabilities": lambda: said, "held_out": lambda: [held], "target": lambda: target
+    }  # fmt: skip
 
 
 def _chosen_by_one_of(scorer: Scorer, number: int, size: int, folder: Path) -> None:

@@ -59,7 +59,7 @@ def test_the_plugin_announces_these() -> None:
         "class-balanced": {"log_probabilities", "labeled"},
         "k-center": {"embeddings", "labeled"},
         "badge": {"embeddings", "log_probabilities"},
-        "bait": {"embeddings", "log_probabilities", "labeled"},
+        "bait": {"embeddings", "log_probabilities", "labeled", "labeled_log_probabilities"},
         "cluster-margin": {"embeddings", "log_probabilities"},
         "typiclust": {"embeddings", "labeled"},
         "clue": {"embeddings", "log_probabilities"},

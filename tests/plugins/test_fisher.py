@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -122,8 +121,7 @@ def test_bait_chooses_as_forward_and_backward_steps_on_the_objective_do(seed: in
 def test_bait_starts_from_what_the_labelled_samples_tell(seed: int, k: int) -> None:
     log_p, h = log_softmax(14, 3, seed=seed), noise(14, 3, seed=seed + 10).half()
     own, have = log_softmax(5, 3, seed=seed + 20), (3 * noise(5, 3, seed=seed + 30)).half()
-    known = replace(labelled(have), log_probabilities=own)
-    samples = pool(h, log_probabilities=log_p, labeled=known)
+    samples = pool(h, log_probabilities=log_p, labeled=labelled(have), labeled_log_probabilities=own)
     expected = forward_and_backward(information(log_p, h), k, 0.1, information(own, have).sum(dim=0))
     assert select(strategy("bait", "regularization=0.1"), samples, k) == expected
 
@@ -131,9 +129,10 @@ def test_bait_starts_from_what_the_labelled_samples_tell(seed: int, k: int) -> N
 def test_bait_asks_for_nothing_that_a_label_has_told() -> None:
     """Two directions, the first of longer embeddings: without labels it comes first, and with labels there the other does."""
     h, log_p = torch.tensor([[2.0, 0.0], [0.0, 1.5]]).half(), torch.full((2, 2), 0.5).log()
-    known = replace(labelled(h[:1].repeat(20, 1), classes=2), log_probabilities=log_p[:1].repeat(20, 1))
+    known = labelled(h[:1].repeat(20, 1), classes=2)
+    samples = pool(h, log_probabilities=log_p, labeled=known, labeled_log_probabilities=log_p[:1].repeat(20, 1))
     assert select(strategy("bait"), pool(h, log_probabilities=log_p), 1) == [0]
-    assert select(strategy("bait"), pool(h, log_probabilities=log_p, labeled=known), 1) == [1]
+    assert select(strategy("bait"), samples, 1) == [1]
 
 
 def test_what_is_known_is_projected_as_the_pool_is() -> None:
@@ -186,4 +185,4 @@ def test_a_permuted_pool_gives_the_same_ids() -> None:
 
 
 def test_it_needs_embeddings_and_log_probabilities_of_labelled_samples_too() -> None:
-    assert needs("bait") == {"embeddings", "log_probabilities", "labeled"}
+    assert needs("bait") == {"embeddings", "log_probabilities", "labeled", "labeled_log_probabilities"}

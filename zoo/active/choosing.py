@@ -160,11 +160,12 @@ def _pool(now: Situation, candidates: Rows, wanted: frozenset[str], held_out: Se
     )  # fmt: skip
     names = [now.material.ids[row] for row in candidates.tolist()]
     shared: dict[str, Callable[[], Any]] = {
-        "labeled": cache(lambda: _labeled(now, scorer, wanted & {"embeddings", "log_probabilities"})),
+        "labeled": cache(lambda: _labeled(now, scorer, "embeddings" in wanted)),
+        "labeled_log_probabilities": cache(lambda: _field(now, scorer, _labelled(now)[0], "log_probabilities")),
         "held_out": lambda: held_out,
         "target": cache(lambda: _target(now, scorer)),
     }
-    for name in wanted & {"labeled", "target"}:
+    for name in wanted & {"labeled", "labeled_log_probabilities", "target"}:
         shared[name]()  # before the pool is streamed: files are read by one pass at a time
     return UnlabeledPool(
         names, scorer, wanted, rows=torch.from_numpy(candidates), shared=shared, seed=now.seed, round=now.round,
@@ -172,12 +173,20 @@ def _pool(now: Situation, candidates: Rows, wanted: frozenset[str], held_out: Se
     )  # fmt: skip
 
 
-def _labeled(now: Situation, scorer: Scorer, wanted: frozenset[str]) -> Labeled:
+def _labelled(now: Situation) -> tuple[Rows, Rows]:
+    """Return the rows that have labels, in the order of their ids, and their classes."""
     order = np.argsort(now.material.place[now.labels.rows])
-    rows, classes = now.labels.rows[order], torch.from_numpy(now.labels.classes[order])
-    fields = {"embeddings": torch.empty(0, 0, dtype=torch.float16), **_fields(now, scorer, rows, wanted)}
-    counts = torch.bincount(classes, minlength=len(now.material.dataset.classes))
-    return Labeled(labels=classes, class_counts=counts, **fields)
+    return now.labels.rows[order], now.labels.classes[order]
+
+
+def _labeled(now: Situation, scorer: Scorer, embeds: bool) -> Labeled:
+    rows, found = _labelled(now)
+    classes = torch.from_numpy(found)
+    return Labeled(
+        embeddings=_field(now, scorer, rows, "embeddings") if embeds else torch.empty(0, 0, dtype=torch.float16),
+        labels=classes,
+        class_counts=torch.bincount(classes, minlength=len(now.material.dataset.classes)),
+    )
 
 
 def _target(now: Situation, scorer: Scorer) -> torch.Tensor:
@@ -187,15 +196,10 @@ def _target(now: Situation, scorer: Scorer) -> torch.Tensor:
 
 
 def _field(now: Situation, scorer: Scorer, rows: Rows, name: str) -> torch.Tensor:
-    return _fields(now, scorer, rows, frozenset({name}))[name]
-
-
-def _fields(now: Situation, scorer: Scorer, rows: Rows, names: frozenset[str]) -> dict[str, torch.Tensor]:
-    """Return fields of these rows, which are computed in one pass."""
     if not len(rows):
-        return dict.fromkeys(names, torch.empty(0, 0))
-    parts = list(scorer(torch.from_numpy(rows).split(UNIT), names))
-    return {name: torch.cat([part[name] for part in parts]).to(now.device) for name in names}
+        return torch.empty(0, 0)
+    units = torch.from_numpy(rows).split(UNIT)
+    return torch.cat([fields[name] for fields in scorer(units, frozenset({name}))]).to(now.device)
 
 
 def _held_out(now: Situation) -> Generator[Event, None, list[HeldOut]]:

@@ -21,7 +21,7 @@ Shared = Mapping[str, Callable[[], Any]]
 
 FIELDS = frozenset({"logits", "log_probabilities", "mc_log_probabilities", "embeddings", "committee"})
 ONE_PASS = frozenset({"logits", "log_probabilities", "embeddings"})  # without dropout, of the round's own model
-SHARED = frozenset({"labeled", "held_out", "target"})
+SHARED = frozenset({"labeled", "labeled_log_probabilities", "held_out", "target"})
 # Fields and parts of shared ones that are vectors of any finite numbers; the others are predictions.
 VECTORS = frozenset({"embeddings", "others", "unknown_embeddings"})
 UNIT = 256  # rows that are computed together, whoever asks for them: the bits of a row do not depend on who computes it

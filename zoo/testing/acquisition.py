@@ -38,10 +38,10 @@ def _shared() -> Shared:
         embeddings=_noise("labeled", LABELED, WIDTH).half(),
         labels=labels,
         class_counts=torch.bincount(labels, minlength=CLASSES),
-        log_probabilities=_noise("labeled logits", LABELED, CLASSES).log_softmax(1),
     )
     return {
         "labeled": labeled,
+        "labeled_log_probabilities": _noise("labeled logits", LABELED, CLASSES).log_softmax(1),
         "held_out": [_held_out("a"), _held_out("b")],
         "target": _noise("target", LABELED, PASSES, CLASSES).log_softmax(2),
     }

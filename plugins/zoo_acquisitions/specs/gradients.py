@@ -31,6 +31,6 @@ SPECS = [
         factory="zoo_acquisitions.gradients:build_bait",
         summary="Fisher information of the last layer (Ash et al., NeurIPS 2021)",
         params=Bait,
-        needs=frozenset({"embeddings", "log_probabilities", "labeled"}),
+        needs=frozenset({"embeddings", "log_probabilities", "labeled", "labeled_log_probabilities"}),
     ),
 ]
