@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -316,7 +317,8 @@ def test_a_strategy_that_fails_is_told_and_the_others_go_on(tmp_path: Path) -> N
     analysis = report(tmp_path / "al", catalog=catalog)
     assert [row["name"] for row in analysis["strategies"]] == ["local-first", "random"]
     told = [row["text"] for row in analysis["verdicts"]]
-    assert "local-breaks failed with seed 0: strategy local/breaks: IndexError: no such row. It is left out." in told
+    assert "local-breaks failed with seed 0: strategy local/breaks: IndexError: no such row." in told
+    assert "What failed is left out of every figure." in told
     assert "Nothing can be said of local-breaks against random: local-breaks has no simulation to compare." in told
 
 
@@ -326,7 +328,36 @@ def test_where_all_failed_the_reasons_and_the_way_on_are_told(tmp_path: Path) ->
         RunError, match=r"no simulation in .* has finished a round; margin failed with seed 0: .*not finite"
     ) as error:
         conducted(tmp_path / "al")
-    assert error.value.hint == f"remove their folders, then zoo active --resume {tmp_path / 'al'}"
+    folders = ", ".join(str(tmp_path / f"al/{name}-0") for name in ("margin", "entropy", "random"))
+    assert error.value.hint == f"remove {folders}, then zoo active --resume {tmp_path / 'al'}"
+
+
+def test_what_a_full_disk_has_stopped_is_in_the_analysis_as_far_as_it_came(
+    finished: tuple[Path, list[Progress]], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(finished[0], tmp_path / "al")
+    run = Run(folder / "margin-1")
+    (run.path / "summary.json").unlink()
+    run.set_status("failed", "no space left on device", "StorageError")
+    analysis = report(folder, catalog=benches.CATALOG)
+    assert [len(row["seeds"]) for row in analysis["strategies"]] == [2, 2, 2]
+    told = [row["text"] for row in analysis["verdicts"]]
+    assert "margin was stopped with seed 1, and --resume goes on: no space left on device." in told
+    assert "What failed is left out of every figure." not in told
+
+
+def test_a_signal_before_anything_is_told_ends_it_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun(tmp_path / "al", seeds=1)
+    own = simulate.set_up_all
+
+    def signalled(*args: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return (yield from own(*args))
+
+    monkeypatch.setattr(simulate, "set_up_all", signalled)
+    with pytest.raises(Interrupted, match="SIGINT"):
+        list(simulations(tmp_path / "al"))
+    assert not (tmp_path / "al/margin-0").exists()
 
 
 ODD = """

@@ -48,7 +48,7 @@ def test_declared_pairs_targets_and_savings_have_the_figures_of_the_analysis(ana
     text = words(rendered(analysis))
     for row in analysis["pairs"][:3]:
         found = row["difference"]
-        told = f"{row['a']} − {row['b']} {points(found['estimate'])} {span(found)} {p_value(row['p_holm'])}"
+        told = f"{row['a']} − {row['b']} 20–240 {points(found['estimate'])} {span(found)} {p_value(row['p_holm'])}"
         assert f"{told} {p_value(row['sign_flip']['p'])} {percent(row['detectable'])}" in text
     assert "bald − coreset" not in text
     for row in analysis["targets"]:

@@ -57,6 +57,28 @@ def test_the_innermost_strategy_that_needs_embeddings_is_named_with_what_may_tak
     Registry.load(CATALOG).resolve("conv-net-momentum", [*asked, error.hint])
 
 
+@pytest.mark.parametrize(
+    "strategy",
+    ["{name: distinct, strategy: k-center}", "{name: gate, by: nearest, strategy: {name: prefilter, strategy: k-center}}"],
+)  # fmt: skip
+def test_where_a_strategy_around_it_needs_embeddings_too_another_architecture_is_proposed(strategy: str) -> None:
+    asked = (ENSEMBLE, f"acquisition={strategy}")
+    error = refused(*asked)
+    assert error.hint == "architecture=conv-net"
+    Registry.load(CATALOG).resolve("conv-net-momentum", [*asked, error.hint])
+
+
+@pytest.mark.parametrize(("last", "hint"), [("margin", "acquisition.strategy.strategy=margin"), ("gate", None)])
+def test_of_components_that_stand_too_deep_one_that_fits_is_proposed(last: str, hint: str | None) -> None:
+    """A gate brings a strategy of its own, and would be one too deep again."""
+    asked = f"acquisition={{name: gate, strategy: {{name: prefilter, strategy: {{name: distinct, strategy: {last}}}}}}}"
+    error = refused(asked)
+    assert "stand at most 3 deep inside one another" in error.problem
+    assert (error.hint == hint) if hint else "strategy=gate" not in error.hint
+    if hint:
+        Registry.load(CATALOG).resolve("conv-net-momentum", [asked, hint])
+
+
 def test_for_one_of_several_strategies_another_architecture_is_proposed() -> None:
     asked = (ENSEMBLE, "active.strategies=[margin, {name: prefilter, by: random, strategy: k-center}]")
     error = refused(*asked)

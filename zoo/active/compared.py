@@ -43,12 +43,14 @@ class Compared:
         return all(_agrees(curve, self.metric) for curve in self.every)
 
     @cached_property
-    def _areas(self) -> dict[tuple[str, int, float, float], Floats]:
+    def _areas(self) -> dict[tuple[str, int], Floats]:
         return {}
 
     def area(self, curve: Curve, low: float, high: float) -> Floats:
-        """Return each item's area under one of the curves over a range, `(items,)`; pairs share ranges, and so areas."""
-        key = (curve.strategy, curve.seed, low, high)
+        """Return each item's area under one of the curves over a range, `(items,)`; those over the shared range are kept."""
+        if (low, high) != self.range:
+            return curve.right_over(low, high)
+        key = (curve.strategy, curve.seed)
         if key not in self._areas:
             self._areas[key] = curve.right_over(low, high)
         return self._areas[key]

@@ -142,7 +142,8 @@ def _helps(found: Compared, name: str) -> Row:
     ours, theirs = found.paired(name, CONTROL)
     rounds = _rounds(ours, theirs, found.level) if ours else []
     try:
-        area = _outcome(interval(_areas(found, name, CONTROL)[-1], found.level))
+        _, bounds, table = _areas(found, name, CONTROL)
+        area = {"range": list(bounds), **_outcome(interval(table, found.level))}
     except StatisticsError:
         area = None
     counts = {

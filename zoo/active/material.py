@@ -27,6 +27,7 @@ UNKNOWN = "unknown"  # the answer for what is of no known class
 SEVERITIES = (1, 3, 5)  # of corruptions, in the pool and in the test of robustness
 ROBUSTNESS = "robustness"
 EXAMPLES = 3  # of images that are named in an error
+UNKNOWN_FOLDERS = "images of no known class stand in a folder of any name inside of the one that --unknown names"
 
 Rows = NDArray[np.int64]
 
@@ -166,7 +167,7 @@ def _other_source(source: Component[str], dataset: Dataset) -> Split:
         raise DataError(
             f"unknown images: {error.problem}",
             possible=error.possible,
-            hint="images of no known class stand in a folder of any name inside of the one that --unknown names",
+            hint=error.hint or UNKNOWN_FOLDERS * (source.name == "folder"),
         ) from error
     if not isinstance(data, SourceData):
         raise ComponentError(f"{source!r} must return zoo.SourceData, got {type(data).__name__} instead")

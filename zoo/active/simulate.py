@@ -57,25 +57,32 @@ def conduct(
 def report(folder: Path, *, catalog: Catalog) -> dict[str, Any]:
     """Analyse what the simulations in a folder have done so far, keep analysis and report there, and return the analysis.
 
-    Those that failed are left out, and named with their reasons. Raises RunError where no other has finished a round.
+    Those that failed by what they do, and would again, are left out, and named with their reasons. Raises RunError where no other
+    has finished a round.
     """
     plan, recipe = plans.read(folder, catalog)
     begun = [cell for cell in plans.cells(recipe, plan, catalog) if (cell.folder(folder) / "manifest.json").exists()]
     unknown = plans.has_unknown(recipe)
-    curves, told = [], []
+    curves, told, gone = [], [], list[str]()
     for cell in begun:
-        if (run := Run(cell.folder(folder))).status == "failed":
+        run = Run(cell.folder(folder))
+        if run.status == "failed" and run.would_fail_again:
             told.append(f"{cell.strategy} failed with seed {cell.seed}: {run.reason}")
+            gone.append(str(run.path))
             continue
+        if run.status == "failed":
+            told.append(f"{cell.strategy} was stopped with seed {cell.seed}, and --resume goes on: {run.reason}")
         found = curve(run.path, cell.strategy, cell.seed, plan.items, unknown=unknown)
         curves += [found] if found.rounds else []
     if not curves:
         raise RunError(
             "; ".join([f"no simulation in {folder} has finished a round", *told]),
-            hint=f"{'remove their folders, then ' * bool(told)}zoo active --resume {folder}",
+            hint=f"remove {', '.join(gone)}, then " * bool(gone) + f"zoo active --resume {folder}",
         )
     analysis = analyse({**msgspec.to_builtins(plan), "command": plan.question.command("DIR")}, curves)
-    analysis["verdicts"] += [{"about": "note", "text": f"{text}. It is left out."} for text in told]
+    analysis["verdicts"] += [{"about": "note", "text": f"{text}."} for text in told]
+    if gone:
+        analysis["verdicts"].append({"about": "note", "text": "What failed is left out of every figure."})
     analysis["machine"] = machine([Run(cell.folder(folder)) for cell in begun])
     storage.write_bytes(folder / ANALYSIS, msgspec.json.format(msgspec.json.encode(analysis), indent=1))
     write_report(analysis, folder / REPORT)
@@ -144,8 +151,9 @@ def _bench(plan: Plan, recipe: Recipe, folder: Path, catalog: Catalog, device: s
             try:
                 event = next(steps)
             except StopIteration as end:
-                bench: Bench = end.value
-                return bench
+                event, bench = None, end.value
             if signum := caught():
                 raise Interrupted(signum, f"{signal.Signals(signum).name}: what {folder} has done is kept")
+            if event is None:
+                return bench  # type: ignore[no-any-return]  # what the generator returns has no type here
             yield event

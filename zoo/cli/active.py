@@ -251,7 +251,7 @@ def _conduct(workspace: Workspace, folder: Path, device: str, as_json: bool) -> 
         with stdout_on_stderr(), SimulationReport(stderr(), total, recipe.active.rounds) as shown:
             analysis = conduct(folder, catalog=workspace.catalog, device=device, progress=shown.see)
     except KeyboardInterrupt:
-        problem = f"interrupted between two simulations: what {folder} has is kept"
+        problem = f"interrupted: what {folder} has is kept"
         raise Interrupted(signal.SIGINT, problem, hint=again) from None
     except Interrupted as error:
         raise Interrupted(error.exit_code - 128, error.problem, hint=again) from error

@@ -70,17 +70,16 @@ def _targets(analysis: Row) -> RenderableType:
 
 
 def _pairs(rows: Sequence[Row]) -> RenderableType:
-    """Return the declared differences of areas in points; sign flips are a second look, and may not be possible."""
-    table = _named("declared", "points", "interval", "p Holm", "sign flips", "detectable")
+    """Return the declared differences of areas in points, over the answers that both reach; sign flips are a second look."""
+    table = _named("declared", "over", "points", "interval", "p Holm", "flips", "detectable")
     for row in (row for row in rows if row["primary"]):
         found, name = row["difference"], f"{row['a']} − {row['b']}"
         if found is None:
-            table.add_row(name, "–", "–", p_value(row["p_holm"]), "–", "–")
+            table.add_row(name, "–", "–", "–", p_value(row["p_holm"]), "–", "–")
             continue
-        flips = p_value(row["sign_flip"].get("p"))
-        table.add_row(
-            name, points(found["estimate"]), span(found), p_value(row["p_holm"]), flips, percent(row["detectable"])
-        )
+        over, flips = "–".join(map(_count, row["range"])), p_value(row["sign_flip"].get("p"))
+        figures = (points(found["estimate"]), span(found), p_value(row["p_holm"]), flips, percent(row["detectable"]))
+        table.add_row(name, over, *figures)
     return table
 
 

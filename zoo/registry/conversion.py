@@ -101,7 +101,7 @@ class Converter(msgspec.Struct):
         if not isinstance(named.value, str):
             return self.report(named.mark, f"{path}.name must be text, got {shown(named)} instead")
         if self._depth == MAX_DEPTH:
-            return self._too_deep(named, path)
+            return self._too_deep(named, kind, path)
         try:
             entry = self.catalog.find(kind, named.value)
         except ZooError as error:
@@ -115,9 +115,11 @@ class Converter(msgspec.Struct):
         self._depth -= 1
         return BAD if params is BAD else Component(entry.spec, entry.name, params, entry.provenance)
 
-    def _too_deep(self, named: Node, path: str) -> Any:
+    def _too_deep(self, named: Node, kind: Kind, path: str) -> Any:
         around = path.rpartition(".")[0]
-        if "[" not in path:
+        known = [entry for entry in self.catalog.entries(kind) if entry.name == named.value]
+        fields = [item for entry in known for item in msgspec.structs.fields(entry.spec.params)]
+        if known and "[" not in path and not any(default_components(item, named.mark) for item in fields):
             self.corrections.append(f"{around}={named.value}")  # without the one that it is inside of
         return self.report(
             named.mark,

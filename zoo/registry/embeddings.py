@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from zoo.components import AcquisitionSpec, ArchitectureSpec, Component
-from zoo.nesting import inner
+from zoo.nesting import inner, with_inner
 from zoo.plugins import Catalog
 from zoo.wording import few
 
@@ -25,7 +25,7 @@ def embedding(path: str, strategy: Component[Any]) -> Iterator[Placed]:
 
 def refusal(chain: Sequence[Placed], architecture: Component[Any], catalog: Catalog) -> tuple[str, str, list[str]]:
     """Return of strategies that need embeddings, each inside the one before it: the path of the last, what is wrong with it, and
-    a setting that may take its place."""
+    a setting that helps: a strategy in its place or, where one around it needs embeddings too, another architecture."""
     (_, first), (path, last) = chain[0], chain[-1]
     named = f"acquisition '{last.name}'" + (f" inside acquisition '{first.name}'" if last is not first else "")
     strategies, architectures = catalog.entries("acquisition"), catalog.entries("architecture")
@@ -38,8 +38,17 @@ def refusal(chain: Sequence[Placed], architecture: Component[Any], catalog: Cata
         f" {few(without)}; architectures with them are {few(giving)}"
     )
     settable = path.startswith("acquisition") and not any(part.isdigit() for part in path.split("."))
-    block, names = (path, without) if settable else ("architecture", giving)
+    block, names = (path, without) if settable and not _need(chain[:-1], without, catalog) else ("architecture", giving)
     return path, message, [f"{block}={name}" for name in names[:1]]
+
+
+def _need(around: Sequence[Placed], plain: Sequence[str], catalog: Catalog) -> bool:
+    """Return whether one of these needs embeddings also around a strategy that does not."""
+    if not plain:
+        return True
+    entry = catalog.find("acquisition", plain[0])
+    other: Component[Any] = Component(entry.spec, entry.name, entry.spec.params(), entry.provenance)
+    return any([*embedding("", with_inner(strategy, lambda part: other))] for _, strategy in around)
 
 
 def _plain(spec: AcquisitionSpec) -> bool:

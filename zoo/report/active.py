@@ -35,7 +35,7 @@ FOLLOWED: dict[str, tuple[str, str, float, str]] = {
         "How well the gate tells known classes from others; 50 % is chance.",
     ),
     "gate_fpr95": ("Gate: FPR95", "FPR95, %", 100, "Others let through where 95 % of the known are kept; 0 is best."),
-    "gate_kept": ("Gate: kept", "kept, %", 100, "The share of the pool that the gate let through."),
+    "gate_kept": ("Gate: kept", "kept, %", 100, "The share that the gate let through of the samples that it judged."),
 }
 
 
