@@ -97,7 +97,7 @@ def test_a_small_network_by_hand() -> None:
         ("conv", "Conv2d", (32, 8, 8)),
         ("relu", "ReLU", (32, 8, 8)),
         ("pool", "MaxPool2d", (32, 4, 4)),
-        ("adapt", "AdaptiveAvgPool2d", (32, 4, 4)),
+        ("adapt", "AdaptivePool", (32, 4, 4)),
         ("flatten", "Flatten", (512,)),
         ("hidden", "Linear", (1024,)),
         ("hidden_relu", "ReLU", (1024,)),
