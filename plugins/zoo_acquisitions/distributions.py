@@ -23,10 +23,16 @@ def normalized(log_p: Tensor) -> Tensor:
     return log_p.double().log_softmax(dim=-1)
 
 
-def by_rows(score: Callable[[Tensor], Tensor], log_p: Tensor) -> Tensor:
+def by_rows(
+    score: Callable[[Tensor], Tensor], log_p: Tensor, prepared: Callable[[Tensor], Tensor] = normalized
+) -> Tensor:
     """Return the scores `(n,)` of normalised rows, a bounded number of them at once."""
-    parts = log_p.split(rows_within(*log_p.shape[1:]))
-    return torch.cat([score(normalized(part)) for part in parts])
+    return torch.cat([score(prepared(part)) for part in log_p.split(rows_within(*log_p.shape[1:]))])
+
+
+def by_odds(score: Callable[[Tensor], Tensor], log_p: Tensor) -> Tensor:
+    """Return the scores `(n,)` of rows by a score that reads their odds alone, for which they need not be normalised."""
+    return by_rows(score, log_p, Tensor.double)
 
 
 def odds(log_p: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from zoo.bases import Block, Pool, ScoreStrategy
 from zoo.components import NoParams
-from zoo_acquisitions.distributions import by_rows, doubt, entropy, log_mean, odds
+from zoo_acquisitions.distributions import by_odds, by_rows, doubt, entropy, log_mean, odds
 from zoo_acquisitions.specs.uncertainty import Entropy as EntropyParams
 
 
@@ -26,7 +26,7 @@ class LeastConfidence(ScoreStrategy):
 
     def score(self, block: Block, pool: Pool) -> Tensor:
         """Return float64 `(n,)` from 0 (certain) to 1 - 1/C (uniform)."""
-        return by_rows(doubt, block.log_probabilities)
+        return by_odds(doubt, block.log_probabilities)
 
 
 class Entropy(ScoreStrategy):
@@ -34,7 +34,7 @@ class Entropy(ScoreStrategy):
 
     def score(self, block: Block, pool: Pool) -> Tensor:
         """Return float64 `(n,)` from 0 (certain) to ln C (uniform)."""
-        return by_rows(entropy, block.log_probabilities)
+        return by_odds(entropy, block.log_probabilities)
 
 
 class EntropyOfMean(ScoreStrategy):
@@ -57,7 +57,7 @@ class Margin(ScoreStrategy):
 
     def score(self, block: Block, pool: Pool) -> Tensor:
         """Return float64 `(n,)` from 0 (certain) to 1 (a tie)."""
-        return by_rows(_closeness, block.log_probabilities)
+        return by_odds(_closeness, block.log_probabilities)
 
 
 def _closeness(log_p: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class ExpectedGradientLength(ScoreStrategy):
     def score(self, block: Block, pool: Pool) -> Tensor:
         """Return float64 `(n,)`, 0 where the prediction is certain."""
         lengths = [part.float().square().sum(dim=1) for part in block.embeddings.split(1024)]
-        return by_rows(_expected_error, block.log_probabilities) * (torch.cat(lengths).double() + 1).sqrt()
+        return by_odds(_expected_error, block.log_probabilities) * (torch.cat(lengths).double() + 1).sqrt()
 
 
 def _expected_error(log_p: Tensor) -> Tensor:
