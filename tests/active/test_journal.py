@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 from fixtures.benches import of_labels
 
-from zoo.active.journal import CORRECT, CURVE, QUERIES, STOP, TIMINGS, Journal, ask, labelled
+from zoo.active.journal import CORRECT, CURVE, QUERIES, STOP, TIMINGS, Journal, ask, curve, labelled
 from zoo.active.oracle import Oracle
 from zoo.errors import RunError
 from zoo.training.run import Run
@@ -39,6 +40,17 @@ def test_what_was_asked_is_there_with_its_answers(journal: Journal) -> None:
     assert (labels.rows.tolist(), labels.classes.tolist()) == ([4, 0, 2, 3], [1, 0, 2, 0])
     assert labels.unknown.tolist() == [7] and labels.answers == 5
     assert labels.open(9).tolist() == [1, 5, 6, 8]
+
+
+def test_a_curve_tells_of_how_many_classes_the_labels_are(journal: Journal) -> None:
+    for round, rows in enumerate(([4, 0], [7, 2], [3, 6])):
+        ask(journal, round, np.array(rows), MATERIAL, ORACLE)
+        journal.add_row(CORRECT, round, np.zeros(1, np.uint8))
+        journal.add(CURVE, {"round": round, "answers": 2 * round + 2})
+    found = curve(journal.run.path, "margin", 0, 8, unknown=True)
+    # Classes 1 and 0; then 2 as well, and an unknown one; then two more of class 0: shares of 1/5, 3/5 and 1/5.
+    spread = math.exp(-(0.4 * math.log(0.2) + 0.6 * math.log(0.6)))
+    assert [row["labelled"]["classes"] for row in found.rounds] == pytest.approx([2, 3, spread])
 
 
 def test_nothing_was_asked_at_first(journal: Journal) -> None:

@@ -24,6 +24,7 @@ FIGURES = {
     "balanced_accuracy": ("test", "balanced_accuracy"),
     "loss": ("test", "loss"),
     "robustness": ("robustness", "accuracy"),
+    "classes": ("labelled", "classes"),
     "purity": ("queries", "known"),
     "repeats": ("queries", "repeats"),
     "gate_auroc": ("gate", "auroc"),

@@ -8,8 +8,11 @@ each phase took.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -137,16 +140,31 @@ def ask(journal: Journal, round: int, rows: Rows, material: Material, oracle: Or
 
 
 def curve(folder: Path, strategy: str, seed: int, items: int, *, unknown: bool) -> Curve:
-    """Return the curve of a simulation so far, each round with what was asked after it and how well a gate did then.
+    """Return the curve of a simulation so far, each round with how its labels are spread over classes, what was asked after it and how
+    well a gate did then.
 
     What share of it was of known classes is told where some of the pool is `unknown`.
     """
     run = Run(folder)
     journal = Journal(run)
     lines, queries = journal.lines(CURVE), journal.lines(QUERIES)
-    rounds = tuple({**line, **_after(queries[line["round"] + 1 :], unknown)} for line in lines)
+    spread = _classes(queries)
+    rounds = tuple(
+        {**line, "labelled": {"classes": spread[at]}, **_after(queries[at + 1 :], unknown)}
+        for at, line in enumerate(lines)
+    )
     # Another process may have written a round meanwhile.
     return Curve(strategy, seed, rounds, journal.correct(items)[: len(rounds)], run.summary is not None)
+
+
+def _classes(queries: Sequence[Mapping[str, Any]]) -> list[float]:
+    """Return how many classes the labels up to each round are of, rare ones counting little: exp of the entropy of their shares.
+
+    Of labels spread evenly over C classes it is C (Hill, "Diversity and evenness", Ecology 1973, of order 1).
+    """
+    asked = (Counter(answer for answer in line["answers"] if answer != UNKNOWN) for line in queries)
+    shares = (np.array([*each.values()]) / each.total() for each in accumulate(asked, add))
+    return [float(np.exp(-(each * np.log(each)).sum())) for each in shares]
 
 
 def _after(queries: Sequence[Mapping[str, Any]], unknown: bool) -> dict[str, Any]:

@@ -26,6 +26,12 @@ FOLLOWED: dict[str, tuple[str, str, float, str]] = {
     "balanced_accuracy": ("Balanced accuracy", "balanced accuracy, %", 100, "The mean recall over classes."),
     "loss": ("Loss", "loss, nats", 1, "Mean negative log-likelihood on test."),
     "robustness": ("Robustness", "accuracy, %", 100, "Accuracy on corrupted test images."),
+    "classes": (
+        "Classes among the labels",
+        "effective classes",
+        1,
+        "How many classes the labels are of, rare ones counting little: exp of the entropy of their shares.",
+    ),
     "purity": ("Purity of queries", "known, %", 100, "Which of the images asked for belonged to a known class."),
     "repeats": ("Repeats", "repeats, %", 100, "Which of the images asked for were copies of one in the same batch."),
     "gate_auroc": (
