@@ -266,6 +266,12 @@ def test_unfinished_simulations_are_compared_on_what_all_have(curves: list[Curve
     )
 
 
+def test_seeds_that_are_not_there_are_told(curves: list[Curve]) -> None:
+    fewer = [c for c in curves if (c.strategy, c.seed) not in {("bald", 5), ("bald", 0), ("random", 5)}]
+    assert "Of 6 seeds that were planned random has 5, bald has 4." in texts(analyse(PLAN, fewer))
+    assert "that were planned" not in texts(analyse(PLAN, curves))
+
+
 def test_a_pair_is_compared_on_what_its_own_two_have(curves: list[Curve], analysis: Row) -> None:
     short = [
         replace(c, rounds=c.rounds[:2], correct=c.correct[:2], finished=False) if c.strategy == "bald" else c

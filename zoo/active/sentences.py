@@ -112,6 +112,9 @@ def _of_lengths(plan: Row, found: Compared) -> list[str]:
     told, absent = [], [name for name in plan.get("strategies", ()) if name not in found.curves]
     if absent:
         told.append(f"Without a simulation to compare: {', '.join(absent)}.")
+    wanted = (plan.get("question") or {}).get("seeds", 0)
+    if fewer := [f"{name} has {len(curves)}" for name, curves in found.curves.items() if len(curves) < wanted]:
+        told.append(f"Of {wanted} seeds that were planned {', '.join(fewer)}.")
     if unfinished := [_ending(curve) for curve in found.every if not curve.finished]:
         told.append(f"Not finished: {', '.join(unfinished)}.")
     if (plan.get("targets") or CONTROL in found.curves) and any(curve.stopped for curve in found.every):
