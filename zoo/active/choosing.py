@@ -161,7 +161,7 @@ def _pool(now: Situation, candidates: Rows, wanted: frozenset[str], held_out: Se
     names = [now.material.ids[row] for row in candidates.tolist()]
     shared: dict[str, Callable[[], Any]] = {
         "labeled": cache(lambda: _labeled(now, scorer, "embeddings" in wanted)),
-        "labeled_log_probabilities": cache(lambda: _field(now, scorer, _labelled(now)[0], "log_probabilities")),
+        "labeled_log_probabilities": cache(lambda: _field(now, scorer, _rows_with_labels(now)[0], "log_probabilities")),
         "held_out": lambda: held_out,
         "target": cache(lambda: _target(now, scorer)),
     }
@@ -173,14 +173,14 @@ def _pool(now: Situation, candidates: Rows, wanted: frozenset[str], held_out: Se
     )  # fmt: skip
 
 
-def _labelled(now: Situation) -> tuple[Rows, Rows]:
+def _rows_with_labels(now: Situation) -> tuple[Rows, Rows]:
     """Return the rows that have labels, in the order of their ids, and their classes."""
     order = np.argsort(now.material.place[now.labels.rows])
     return now.labels.rows[order], now.labels.classes[order]
 
 
 def _labeled(now: Situation, scorer: Scorer, embeds: bool) -> Labeled:
-    rows, found = _labelled(now)
+    rows, found = _rows_with_labels(now)
     classes = torch.from_numpy(found)
     return Labeled(
         embeddings=_field(now, scorer, rows, "embeddings") if embeds else torch.empty(0, 0, dtype=torch.float16),
