@@ -21,6 +21,12 @@ TINY = (
 )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Hide CUDA devices from all tests but those of `-m gpu`: figures and bits that tests know are those of the CPU."""
+    if config.getoption("markexpr") != "gpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 @pytest.fixture(autouse=True)
 def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Run every test in a folder of its own, without the caller's settings of zoo."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from zoo.bases import BatchStrategy, Pool
 from zoo.training.randomness import uniform_ids
-from zoo_acquisitions.distances import BLOCK, Embeddings, squared
+from zoo_acquisitions.distances import BLOCK, Embeddings, rounding, squared
 from zoo_acquisitions.k_means import k_means
 from zoo_acquisitions.ordered import OrderedStrategy, ties
 from zoo_acquisitions.specs.diversity import ProbCover as ProbCoverParams
@@ -64,15 +64,20 @@ class _Balls:
     def fullest(self, drawn: Tensor) -> int | None:
         """Return the centre of the ball with the most uncovered samples, or None where none has any."""
         most = self._counts.max()
-        if most == 0:
+        if most <= 0:
             return None
         found = (self._counts == most).nonzero()[:, 0]
         return int(found[drawn.to(found.device)[found].argmin()])
 
     def cover(self, centre: int) -> None:
-        """Cover what lies in a ball."""
+        """Cover what lies in a ball, in which nothing uncovered is left then.
+
+        A distance as long as the radius to within rounding may count in one product and not in the next, so that counts of
+        other balls can be off by such samples.
+        """
         inside = self._within(torch.tensor([centre], device=self._own.device)) > 0
         self._counts -= self._within(self._own[inside & self._uncovered])
+        self._counts[centre] = 0
         self._uncovered &= ~inside
 
     def _within(self, others: Tensor) -> Tensor:
@@ -94,11 +99,12 @@ def _pure_radius(pool: Pool, points: Embeddings, purity: float) -> float:
     nearest = points.norms.new_full((len(judged),), torch.inf)
     for rows in torch.arange(len(pool), device=labels.device).split(BLOCK):
         other = labels[judged][:, None] != labels[rows]
-        distances = squared(points, judged, rows).masked_fill_(~other, torch.inf)
-        nearest = torch.minimum(nearest, distances.amin(dim=1))
-    # A ball is open: it is pure as long as the radius is at most the distance to the nearest of another cluster.
+        distances = squared(points, judged, rows) - rounding(points.norms[judged], points.norms[rows])
+        nearest = torch.minimum(nearest, distances.masked_fill_(~other, torch.inf).amin(dim=1))
+    # A ball is open: it is pure as long as the radius is at most the distance to the nearest of another cluster, which is
+    # outside of it also where another product rounds it down.
     impure = len(judged) - math.ceil(purity * len(judged) - 1e-9)
-    return float(nearest.sort().values[impure].sqrt())
+    return float(nearest.sort().values[impure].clamp_min(0).sqrt())
 
 
 def build_probcover(params: ProbCoverParams) -> BatchStrategy:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 BLOCK = 1024  # rows; their float32 copy of 512 columns, 2 MiB, stays in the cache of a core
-_ROUNDING = 8  # multiples of the machine's epsilon; below these a difference of large terms says nothing
+_ROUNDING = 8  # multiples of the machine's epsilon by which a difference of large terms may be off
 
 
 class Points(Protocol):
@@ -80,6 +80,13 @@ def squared(points: Points, rows: Tensor, others: Tensor) -> Tensor:
 
 def gaps(norms: Tensor, others: Tensor, products: Tensor) -> Tensor:
     """Return squared distances `(r, o)` from the squared lengths `(r,)` and `(o,)` and the inner products."""
-    lengths = norms[:, None] + others
-    found = lengths - 2 * products
-    return found.masked_fill_(found <= _ROUNDING * torch.finfo(found.dtype).eps * lengths, 0)
+    found = norms[:, None] + others - 2 * products
+    return found.masked_fill_(found <= rounding(norms, others), 0)
+
+
+def rounding(norms: Tensor, others: Tensor) -> Tensor:
+    """Return how far apart two computations of the same squared distances `(r, o)` may be, from the squared lengths.
+
+    Products of matrices are summed in an order that depends on their shapes, the processor and the library.
+    """
+    return _ROUNDING * torch.finfo(norms.dtype).eps * (norms[:, None] + others)

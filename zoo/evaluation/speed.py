@@ -205,7 +205,8 @@ def peak_bytes(x: Experiment, call: Call) -> int:
         call()
         return torch.cuda.max_memory_allocated(x.device) - others
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's library tells of itself on stderr
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+    # Torch 2.11 warns of what it drops after a cycle, of which there is one here, unless events are kept.
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as profiler:
         call()
     found: Any = profiler.profiler
     changes = [event for event in found.kineto_results.events() if event.name() == "[memory]"]
