@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from zoo.active.dropout_passes import passes, require, sources
+from zoo.active import dropout_passes
+from zoo.active.dropout_passes import Masks, passes, require, sources
 from zoo.errors import ComponentError
 from zoo.modules import Dropout, DropPath, attach_dropout
 from zoo.recipe import Freeze
@@ -205,7 +206,7 @@ def test_what_comes_before_the_first_dropout_is_computed_once_and_answers_are_th
 ) -> None:
     model, batch = seeded(make), images(4, 6)
     with torch.inference_mode(inference):
-        found = passes(model, batch + 0, seed=3, passes=6)
+        found = passes(model, batch + 0, masks=Masks(3), passes=6)
     assert {m.calls for m in model.modules() if isinstance(m, Counted)} == {1}
     assert found.shape == (4, 6, 3) and found.dtype == torch.float32
     assert torch.equal(found, recomputed(model, batch, seed=3, count=6))
@@ -244,7 +245,7 @@ def test_our_architectures_answer_as_if_everything_were_computed_again(
     DropoutRate(schemas.Dropout(rate=0.3, where=where)).apply_to_model(model)
     require(model, name)
     before = condition(model)
-    found = passes(model, batch, seed=1, passes=3)
+    found = passes(model, batch, masks=Masks(1), passes=3)
     assert condition(model) == before
     assert torch.equal(found, recomputed(model, batch, seed=1, count=3))
     assert not torch.equal(found[:, 0], found[:, 1])
@@ -256,7 +257,7 @@ def test_a_pass_of_a_conv_net_is_its_head_on_a_masked_embedding() -> None:
     assert sources(model) == ["head.dropout"]
     with torch.no_grad():
         embedding = model.forward_head(model.forward_features(batch), pre_logits=True)
-        for index, answer in enumerate(passes(model, batch, seed=7, passes=4).unbind(1)):
+        for index, answer in enumerate(passes(model, batch, masks=Masks(7), passes=4).unbind(1)):
             kept = mask(7, "head.dropout", index, 16, p=0.25)
             weight, bias = model.head.parameters()
             expected = (embedding * kept / 0.75) @ weight.T + bias
@@ -270,7 +271,7 @@ def test_a_further_pass_costs_as_much_as_the_head(name: str, params: dict[str, A
     operations = []
     for count in (1, 4):
         with FlopCounterMode(display=False) as counter:
-            passes(model, batch, seed=0, passes=count)
+            passes(model, batch, masks=Masks(0), passes=count)
         operations.append(counter.get_total_flops())
     head = model.get_submodule(model.classifier)
     assert operations[1] - operations[0] == 3 * 2 * 2 * head.in_features * head.out_features
@@ -279,7 +280,7 @@ def test_a_further_pass_costs_as_much_as_the_head(name: str, params: dict[str, A
 
 def test_the_mean_of_many_passes_of_a_linear_network_is_its_answer_without_dropout() -> None:
     model, batch = seeded(lambda: nn.Sequential(nn.Dropout(0.25), nn.Linear(5, 2))), images(3, 5)
-    found = passes(model, batch, seed=0, passes=3000).double()
+    found = passes(model, batch, masks=Masks(0), passes=3000).double()
     odds = found[..., 0] - found[..., 1]  # linear in what is kept
     with torch.no_grad():
         weight, bias = (part[0] - part[1] for part in model[1].parameters())  # type: ignore[index, union-attr]
@@ -290,23 +291,32 @@ def test_the_mean_of_many_passes_of_a_linear_network_is_its_answer_without_dropo
 
 def test_masks_are_those_of_the_seed_and_other_ones_in_each_pass() -> None:
     model, batch = seeded(Residual), images(4, 6)
-    found = passes(model, batch, seed=0, passes=5)
-    assert torch.equal(passes(model, batch, seed=0, passes=5), found)
-    assert torch.equal(passes(model, batch, seed=0, passes=2), found[:, :2])
-    assert not torch.equal(passes(model, batch, seed=1, passes=5), found)
+    found = passes(model, batch, masks=Masks(0), passes=5)
+    assert torch.equal(passes(model, batch, masks=Masks(0), passes=5), found)
+    assert torch.equal(passes(model, batch, masks=Masks(0), passes=2), found[:, :2])
+    assert not torch.equal(passes(model, batch, masks=Masks(1), passes=5), found)
+
+
+def test_a_mask_is_drawn_once_for_all_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, batch, masks = seeded(Residual), images(4, 6), Masks(0)
+    first = passes(model, batch, masks=masks, passes=3)
+    monkeypatch.setattr(dropout_passes, "uniform", None)
+    assert torch.equal(passes(model, batch, masks=masks, passes=3), first)
+    assert torch.allclose(passes(model, batch[:3], masks=masks, passes=3), first[:3], atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["row-lstm", "mixer-swap", "keras-cnn"])
 def test_a_row_does_not_depend_on_the_rows_beside_it(name: str) -> None:
     model, batch = build(name, (1, 8, 8), 5), images(12, 1, 8, 8)
     DropoutRate(schemas.Dropout(rate=0.4, where="all")).apply_to_model(model)
-    whole = passes(model, batch, seed=0, passes=3)
+    whole = passes(model, batch, masks=Masks(0), passes=3)
     turned = torch.arange(12).roll(5)
-    assert torch.equal(passes(model, batch[turned], seed=0, passes=3), whole[turned])
+    assert torch.equal(passes(model, batch[turned], masks=Masks(0), passes=3), whole[turned])
     other = torch.cat([batch[:3], 9 * images(9, 1, 8, 8)])
-    assert torch.equal(passes(model, other, seed=0, passes=3)[:3], whole[:3])
+    assert torch.equal(passes(model, other, masks=Masks(0), passes=3)[:3], whole[:3])
     for size in (1, 5):
-        parts = [passes(model, part, seed=0, passes=3) for part in batch.split(size)]
+        masks = Masks(0)  # kept from batch to batch
+        parts = [passes(model, part, masks=masks, passes=3) for part in batch.split(size)]
         assert torch.allclose(torch.cat(parts), whole, atol=1e-5)
 
 
@@ -327,22 +337,22 @@ def test_batch_norm_and_stochastic_depth_stay_in_evaluation() -> None:
     model, batch = seeded(Skipping).train(), 5 + images(8, 6)
     before = condition(model)
     assert sources(model) == ["drop"]
-    found = passes(model, batch, seed=0, passes=20)
+    found = passes(model, batch, masks=Masks(0), passes=20)
     assert condition(model) == before
     assert torch.equal(found, recomputed(model, batch, seed=0, count=20))
     for part in (model.norm, model.skip):  # either one in training would give other answers
         model.register_forward_pre_hook(lambda _, args, part=part: part.train() and None)  # type: ignore[misc]
-        assert not torch.allclose(passes(model, batch, seed=0, passes=20), found, atol=1e-3)
+        assert not torch.allclose(passes(model, batch, masks=Masks(0), passes=20), found, atol=1e-3)
         model._forward_pre_hooks.clear()
 
 
 def test_nothing_is_drawn_from_the_global_generator() -> None:
     model, batch = seeded(Residual), images(4, 6)
     state = torch.get_rng_state()
-    found = passes(model, batch, seed=0, passes=3)
+    found = passes(model, batch, masks=Masks(0), passes=3)
     assert torch.equal(torch.get_rng_state(), state)
     with stream(9, "elsewhere", 0):
-        assert torch.equal(passes(model, batch, seed=0, passes=3), found)
+        assert torch.equal(passes(model, batch, masks=Masks(0), passes=3), found)
 
 
 class Stopped(Exception):
@@ -365,9 +375,9 @@ def test_the_model_is_left_as_it_was_by_passes_and_by_errors_in_them(at: int) ->
         return answer
 
     with pytest.raises(Stopped):
-        passes(model, batch, seed=0, passes=5, forward=forward)
+        passes(model, batch, masks=Masks(0), passes=5, forward=forward)
     assert len(calls) == at + 1 and condition(model) == before
-    found = passes(model, batch, seed=0, passes=5)
+    found = passes(model, batch, masks=Masks(0), passes=5)
     assert condition(model) == before
     assert torch.equal(found, recomputed(model, batch, seed=0, count=5))
 
@@ -376,34 +386,34 @@ def test_an_error_inside_of_the_model_leaves_it_as_it_was() -> None:
     model = seeded(Residual)
     before = condition(model)
     with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
-        passes(model, images(4, 7), seed=0, passes=2)
+        passes(model, images(4, 7), masks=Masks(0), passes=2)
     assert condition(model) == before
 
 
 def test_logits_may_come_from_what_is_around_the_model() -> None:
     model, batch = seeded(lambda: nn.Sequential(nn.Linear(6, 4), nn.Dropout(0.5), nn.Linear(4, 1))), images(3, 6)
-    found = passes(model, batch, seed=0, passes=4, forward=SigmoidOutput(model))
+    found = passes(model, batch, masks=Masks(0), passes=4, forward=SigmoidOutput(model))
     with torch.no_grad():
         z = model[2](torch.where(mask(0, "1", 2, 4), model[0](batch) * 2, 0.0))  # type: ignore[index]
     assert torch.allclose(found[:, 2], torch.cat([functional.logsigmoid(-z), functional.logsigmoid(z)], 1), atol=1e-6)
-    twice = passes(model, batch, seed=0, passes=4, forward=lambda x: torch.cat([model(x), model(-x)], 1))
-    again = passes(model, -batch, seed=0, passes=4, forward=lambda x: torch.cat([model(-x), model(x)], 1))
+    twice = passes(model, batch, masks=Masks(0), passes=4, forward=lambda x: torch.cat([model(x), model(-x)], 1))
+    again = passes(model, -batch, masks=Masks(0), passes=4, forward=lambda x: torch.cat([model(-x), model(x)], 1))
     assert torch.equal(twice, again)
 
 
 def test_low_precision_gives_log_probabilities_in_single_precision() -> None:
     model, batch = seeded(Residual), images(4, 6)
     with torch.autocast("cpu", torch.bfloat16):
-        found = passes(model, batch, seed=0, passes=3)
+        found = passes(model, batch, masks=Masks(0), passes=3)
     assert found.dtype == torch.float32
-    assert torch.allclose(found, passes(model, batch, seed=0, passes=3), atol=0.05)
+    assert torch.allclose(found, passes(model, batch, masks=Masks(0), passes=3), atol=0.05)
 
 
 def test_a_module_called_twice_has_one_mask_in_a_pass() -> None:
     dropout = Dropout(0.5)
     dropout.p = 0.5
     model = Spy(dropout)
-    passes(model, torch.ones(3, 40), seed=0, passes=2, forward=lambda x: model(x) + model(2 * x))
+    passes(model, torch.ones(3, 40), masks=Masks(0), passes=2, forward=lambda x: model(x) + model(2 * x))
     first, second, third, _ = model.seen
     assert torch.equal(second, 2 * first) and not torch.equal(third, first)
     assert torch.equal(first, (2.0 * mask(0, "dropout", 0, 40)).expand(3, 40))
@@ -415,8 +425,9 @@ def test_what_is_dropped_does_not_depend_on_the_memory_format_and_keeps_it(dropo
     model = nn.Sequential(dropout, nn.Flatten(), seeded(lambda: nn.Linear(4 * 6 * 5, 3)))
     model[1].register_forward_pre_hook(lambda module, args: seen.append(args[0]))
     maps = torch.arange(2.0 * 4 * 6 * 5).view(2, 4, 6, 5)
-    one = passes(model, maps, seed=0, passes=3)
-    two = passes(model, maps.contiguous(memory_format=torch.channels_last), seed=0, passes=3)
+    masks = Masks(0)
+    one = passes(model, maps, masks=masks, passes=3)
+    two = passes(model, maps.contiguous(memory_format=torch.channels_last), masks=masks, passes=3)
     assert torch.equal(one, two)
     assert all(map(torch.equal, seen[:3], seen[3:]))
     assert [x.is_contiguous(memory_format=torch.channels_last) for x in seen] == [False] * 3 + [True] * 3
@@ -432,7 +443,7 @@ def test_what_is_dropped_does_not_depend_on_the_memory_format_and_keeps_it(dropo
 )
 def test_channels_are_dropped_whole(dropout: nn.Module, shape: tuple[int, ...]) -> None:
     model = Spy(dropout)
-    passes(model, torch.ones(3, *shape), seed=0, passes=1)
+    passes(model, torch.ones(3, *shape), masks=Masks(0), passes=1)
     kept = mask(0, "dropout", 0, 8)
     assert 0 < int(kept.sum()) < 8
     assert torch.equal(model.seen[0].flatten(2), (2.0 * kept)[None, :, None].expand(3, 8, math.prod(shape[1:])))
@@ -443,7 +454,7 @@ def test_channels_are_dropped_whole(dropout: nn.Module, shape: tuple[int, ...]) 
 )
 def test_alpha_dropout_moves_units_where_torch_moves_them(dropout: nn.Module, kept_shape: tuple[int, ...]) -> None:
     model = Spy(dropout)
-    passes(model, torch.full((3, 8, 500), 0.7), seed=0, passes=1)
+    passes(model, torch.full((3, 8, 500), 0.7), masks=Masks(0), passes=1)
     with stream(0, "alpha", 0):
         torchs = functional.alpha_dropout(torch.full((1000,), 0.7), 0.3, training=True).unique()
     kept = mask(0, "dropout", 0, *kept_shape, p=0.3).expand(3, 8, 500)
@@ -455,7 +466,7 @@ def test_alpha_dropout_moves_units_where_torch_moves_them(dropout: nn.Module, ke
 def test_at_rate_1_nothing_is_left() -> None:
     for dropout in (nn.Dropout(1.0), nn.AlphaDropout(1.0)):
         model = Spy(dropout)
-        passes(model, torch.ones(3, 40), seed=0, passes=1)
+        passes(model, torch.ones(3, 40), masks=Masks(0), passes=1)
         assert torch.equal(model.seen[0], torch.zeros(3, 40))
 
 
@@ -466,7 +477,7 @@ def test_fused_encoder_layers_drop_as_well() -> None:
         )
     )
     assert sources(model) == ["0.dropout", "0.dropout1", "0.dropout2"]
-    found = passes(model, images(4, 5, 8), seed=0, passes=3)
+    found = passes(model, images(4, 5, 8), masks=Masks(0), passes=3)
     assert torch.allclose(found, recomputed(model, images(4, 5, 8), seed=0, count=3), atol=1e-6)
     assert not torch.allclose(found[:, 0], found[:, 1], atol=1e-3)
 
@@ -528,12 +539,12 @@ def test_passes_in_which_nothing_drops_are_refused() -> None:
     model.unused = nn.Dropout(0.5)
     for forward in (lambda x: model[0](x), model[0]):
         with pytest.raises(ComponentError, match="no dropout of the model is called when it answers"):
-            passes(model, images(2, 6), seed=0, passes=3, forward=forward)
+            passes(model, images(2, 6), masks=Masks(0), passes=3, forward=forward)
     with pytest.raises(ComponentError, match="passes must be at least 1, got 0 instead"):
-        passes(seeded(Residual), images(2, 6), seed=0, passes=0)
+        passes(seeded(Residual), images(2, 6), masks=Masks(0), passes=0)
 
 
 def test_dropout_where_the_first_dimension_does_not_count_rows_is_refused() -> None:
     model = Spy(nn.Dropout(0.5))
     with pytest.raises(ComponentError, match=r"dropout 'dropout' must act on .* the batch of 3, got \(5, 3\) instead"):
-        passes(model, images(3, 5), seed=0, passes=1, forward=lambda x: model(x.T).T)
+        passes(model, images(3, 5), masks=Masks(0), passes=1, forward=lambda x: model(x.T).T)

@@ -11,7 +11,7 @@ from fixtures import benches
 from fixtures.benches import recipe
 from torch import Tensor, nn
 
-from zoo.active.dropout_passes import passes
+from zoo.active.dropout_passes import Masks, passes
 from zoo.active.journal import Labels
 from zoo.active.pool import FIELDS
 from zoo.active.scoring import BOTH, LARGEST, Scorer, half
@@ -73,7 +73,7 @@ def test_only_what_is_wanted_is_given(dropping: tuple[Workbench, Experiment]) ->
 def test_dropout_passes_have_the_masks_of_the_seed(dropping: tuple[Workbench, Experiment]) -> None:
     bench, x = dropping
     found = scored(bench, x, "mc_log_probabilities", "embeddings")["mc_log_probabilities"]
-    expected = passes(x.evaluation_network(), seen(bench, x), seed=4, passes=3)
+    expected = passes(x.evaluation_network(), seen(bench, x), masks=Masks(4), passes=3)
     assert found.shape == (44, 3, 10) and torch.allclose(found, expected, atol=1e-5)
     other = scored(bench, x, "mc_log_probabilities", seed=5)["mc_log_probabilities"]
     assert not torch.allclose(found, other, atol=1e-3)

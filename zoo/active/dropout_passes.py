@@ -54,11 +54,40 @@ def require(model: nn.Module, architecture: str) -> None:
         )
 
 
+class Masks:
+    """What is dropped, as a function of a seed, the pass, the module's name and the shape of a row of what it drops.
+
+    Masks are the same for all rows, and so for all batches: they are kept, since drawing them for each batch took half of the
+    time of scoring on a fast device.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._kept: dict[tuple[Any, ...], Tensor] = {}
+
+    def kept(self, module: _DropoutNd, name: str, index: int, x: Tensor) -> Tensor:
+        """Return bool `(1, …)` of what pass `index` leaves of the rows of activations `(b, …)`, on their device."""
+        row = x[:1]
+        key = (name, index, module.p, row.shape, row.stride(), x.device)
+        if key not in self._kept:
+            self._kept[key] = self._drawn(module, name, index, row)
+        return self._kept[key]
+
+    def _drawn(self, module: _DropoutNd, name: str, index: int, row: Tensor) -> Tensor:
+        shape = row.shape[1:]
+        if isinstance(module, _OF_CHANNELS):
+            shape = torch.Size([*shape[:1], *(1 for _ in shape[1:])])
+        positions = torch.arange(shape.numel(), device=row.device)
+        kept: Tensor = uniform(self._seed, f"mc/{name}", index, positions)[:, 0] >= module.p
+        # In the memory format of the activations: in another one, multiplying by it is seven times as slow.
+        return torch.empty_like(row, dtype=torch.bool).copy_(kept.view(shape))
+
+
 def passes(
     model: nn.Module,
     images: Tensor,
     *,
-    seed: int,
+    masks: Masks,
     passes: int,
     plain: bool = False,
     forward: Callable[[Tensor], Tensor] | None = None,
@@ -67,27 +96,27 @@ def passes(
     in which nothing is dropped.
 
     `forward`, by default the model, gives logits `(n, C)` of images and calls the model once or more. The model is in evaluation
-    mode throughout, but for its dropout, and is left as it was. A mask is a function of the seed, the pass, the module's name and
-    the shape of a row of what it drops: the first dimension must count the rows, or places of rows, which all have the same mask.
+    mode throughout, but for its dropout, and is left as it was. The first dimension of what is dropped must count the rows, or
+    places of rows, which all have the same mask.
 
     What modules compute before the first dropout begins is computed once and held in memory until the last pass. Raises
     ComponentError where nothing is dropped.
     """
     if passes < 1:
         raise ComponentError(f"passes must be at least 1, got {passes} instead")
-    found, masks = _sources(model), _Masks(seed, len(images))
+    found, dropout = _sources(model), _Dropout(masks, len(images))
     trunk = _Trunk(_holding(model, found.values()))
     answers = []
     with (
         _evaluating(model),
-        _dropping(found, masks, trunk),
+        _dropping(found, dropout, trunk),
         _replaced([module for module in model.modules() if module not in found.values()], trunk.call),
         torch.inference_mode(False),  # its tensors do not count their changes, which the trunk has to see
         torch.no_grad(),
     ):
         rows = images.clone() if images.is_inference() else images
         for index in [*range(passes), *([None] if plain else [])]:
-            masks.index = index
+            dropout.index = index
             answers.append((forward or model)(rows).float().log_softmax(dim=1))
             trunk.rewind()
     return torch.stack(answers, dim=1)
@@ -104,12 +133,12 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-class _Masks:
+class _Dropout:
     """Drops parts of activations, for all rows alike; `index` is the number of the pass, from 0, or None to drop nothing."""
 
-    def __init__(self, seed: int, rows: int) -> None:
+    def __init__(self, masks: Masks, rows: int) -> None:
         self.index: int | None = 0
-        self._seed, self._rows = seed, rows
+        self._masks, self._rows = masks, rows
 
     def drop(self, module: _DropoutNd, name: str, x: Tensor) -> Tensor:
         """Return activations with parts of them dropped, and the others scaled as the module scales them in training."""
@@ -122,19 +151,10 @@ class _Masks:
             return x
         if module.p == 1:
             return torch.zeros_like(x)
-        kept = self._kept(module, name, x, self.index)
+        kept = self._masks.kept(module, name, self.index, x)
         if isinstance(module, _OF_ALPHA):
             return _alpha(x, kept, module.p)
         return x * (kept.to(x.dtype) * (1 / (1 - module.p)))  # one pass over the activations
-
-    def _kept(self, module: _DropoutNd, name: str, x: Tensor, index: int) -> Tensor:
-        shape = x.shape[1:]
-        if isinstance(module, _OF_CHANNELS):
-            shape = torch.Size([*shape[:1], *(1 for _ in shape[1:])])
-        positions = torch.arange(shape.numel(), device=x.device)
-        kept: Tensor = uniform(self._seed, f"mc/{name}", index, positions)[:, 0] >= module.p
-        # In the memory format of the activations: in another one, multiplying by it is seven times as slow.
-        return torch.empty_like(x[:1], dtype=torch.bool).copy_(kept.view(shape))
 
 
 def _alpha(x: Tensor, kept: Tensor, p: float) -> Tensor:
@@ -258,13 +278,13 @@ def _memory(value: Any) -> set[int]:
 
 
 @contextmanager
-def _dropping(found: Mapping[str, _DropoutNd], masks: _Masks, trunk: _Trunk) -> Iterator[None]:
+def _dropping(found: Mapping[str, _DropoutNd], dropout: _Dropout, trunk: _Trunk) -> Iterator[None]:
     """Make these modules drop. It is done by hooks, which torch's fused layers see: with them they call their modules."""
 
     def drop(name: str, module: nn.Module, args: tuple[Any, ...], _: Any) -> Tensor:
         assert isinstance(module, _DropoutNd)
         trunk.end()
-        return masks.drop(module, name, args[0])
+        return dropout.drop(module, name, args[0])
 
     handles = [module.register_forward_hook(partial(drop, name)) for name, module in found.items()]
     try:

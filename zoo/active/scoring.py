@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from zoo.active.dropout_passes import passes
+from zoo.active.dropout_passes import Masks, passes
 from zoo.active.pool import Fields
 from zoo.data.loader import Loader
 from zoo.training.experiment import Experiment
@@ -29,7 +29,7 @@ class Scorer:
     ) -> None:
         self._x = x
         self._samples = samples
-        self._seed = seed
+        self._masks = Masks(seed)
         self._passes = passes
         self._committee = committee
         self._network = x.evaluation_network().eval()
@@ -64,7 +64,7 @@ class Scorer:
         found: dict[str, Tensor] = {}
         if wanted == BOTH:
             with self._x.autocast():
-                every = passes(self._network, pixels, seed=self._seed, passes=self._passes, plain=True)
+                every = passes(self._network, pixels, masks=self._masks, passes=self._passes, plain=True)
             return {"mc_log_probabilities": every[:, :-1], "log_probabilities": every[:, -1]}
         if wanted - {"mc_log_probabilities"}:
             with self._x.autocast(), _seen_by_classifier(self._evaluated, "embeddings" in wanted) as seen:
@@ -74,7 +74,7 @@ class Scorer:
                 found["embeddings"] = half(seen[0])
         if "mc_log_probabilities" in wanted:
             with self._x.autocast():
-                found["mc_log_probabilities"] = passes(self._network, pixels, seed=self._seed, passes=self._passes)
+                found["mc_log_probabilities"] = passes(self._network, pixels, masks=self._masks, passes=self._passes)
         return {name: found[name] for name in wanted}
 
 
