@@ -105,6 +105,7 @@ def test_published_studies_of_active_learning_keep_their_protocols() -> None:
     training = kirsch.training
     assert (training.draws, training.epochs, training.batch_size, training.early_stopping.patience) == (5056, 40, 64, 3)
     assert (kirsch.active.passes, kirsch.active.pool_subset, kirsch.active.validation) == (10, 2000, "free")
+    assert kirsch.active.measure == "dropout-mean"
     assert [c.name for c in kirsch.active.strategies] == ["batch-bald", "bald"]
     source = kirsch.source.params
     assert (source.times, source.noise, source.validation) == (3, 0.1, 3072)
