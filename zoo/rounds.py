@@ -63,6 +63,13 @@ class Active(msgspec.Struct, frozen=True, kw_only=True):
     unknown_classes: Annotated[
         list[str], Meta(description="classes whose images stay in the pool, of no known class")
     ] = []
+    target_inputs: Annotated[
+        str | None,
+        Meta(
+            description="images that predictions are wanted for, for strategies that ask for them: a path, or the name of a data"
+            " source; null: some of the pool"
+        ),
+    ] = None
     corrupted: Annotated[Share, Meta(description="share of the pool that is seen corrupted")] = 0.0
     folds: Annotated[
         Annotated[int, Meta(ge=2)],

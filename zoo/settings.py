@@ -10,6 +10,7 @@ import msgspec
 from zoo.components import Component, DataSourceSpec
 from zoo.errors import ZooError
 from zoo.recipe import PRETRAINED, Recipe
+from zoo.rounds import Active
 
 
 def with_setting(recipe: Recipe, path: str, value: Any) -> Recipe:
@@ -48,15 +49,19 @@ def absolute_paths(recipe: Recipe) -> Recipe:
     source = _placed(recipe.source)
     if source != recipe.source:
         recipe = msgspec.structs.replace(recipe, source=source)
-    active = recipe.active
-    if active is not None and active.unknown is not None and Path(active.unknown).expanduser().exists():
-        active = msgspec.structs.replace(
-            active, unknown=_absolute(active.unknown)
-        )  # it may be the name of a source as well
-        recipe = msgspec.structs.replace(recipe, active=active)
+    if recipe.active is not None:
+        recipe = msgspec.structs.replace(recipe, active=_with_other_images_placed(recipe.active))
     if recipe.weights in (None, PRETRAINED):
         return recipe
     return msgspec.structs.replace(recipe, weights=_absolute(recipe.weights))
+
+
+def _with_other_images_placed(active: Active) -> Active:
+    for name in ("unknown", "target_inputs"):
+        named = getattr(active, name)
+        if named is not None and Path(named).expanduser().exists():  # else the name of a source
+            active = msgspec.structs.replace(active, **{name: _absolute(named)})
+    return active
 
 
 def _placed(source: Component[Any]) -> Component[Any]:

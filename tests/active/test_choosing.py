@@ -13,20 +13,24 @@ from fixtures import benches
 from fixtures.benches import CATALOG, finished, permuted, recipe
 from msgspec.structs import replace as changed
 
-from zoo.active.choosing import Situation, choose, members, needs
+import zoo
+from zoo.active import choosing
+from zoo.active.choosing import Situation, _pool, choose, members, needs
+from zoo.active.dropout_passes import Masks, passes
 from zoo.active.gate import auroc
 from zoo.active.journal import Labels
-from zoo.active.material import Material, Rows, gather
+from zoo.active.material import TARGET, Material, Rows, gather
 from zoo.active.proposal import _wants_fixed_embeddings
 from zoo.active.scoring import Scorer
 from zoo.active.selection import select
-from zoo.active.workbench import Workbench
+from zoo.active.workbench import Workbench, round_seed
 from zoo.bases import BatchStrategy, Block, Labeled, Pool, ScoreStrategy
 from zoo.components import AcquisitionSpec, Component, NoParams, Params, Provenance
 from zoo.errors import DataError, ZooError
 from zoo.nesting import inner
 from zoo.recipe import Recipe
 from zoo.registry import resolve_component
+from zoo.training.randomness import uniform_ids
 from zoo_acquisitions.gate import OutlierGate
 
 NOTHING = np.array([], np.int64)
@@ -366,3 +370,38 @@ def test_the_gate_is_told_of_each_answered_sample_by_a_model_that_was_not_traine
         assert all(set(part.tolist()) < set(rows.tolist()) for part in parts)
     classes = dict(zip(here.rows.tolist(), here.material.labels[here.rows].tolist(), strict=True))
     assert all([classes[row] for row in part.rows.tolist()] == part.classes.tolist() for part in trained)
+
+
+INPUTS = ("regularizers=[{name: dropout, rate: 0.5}]", "active.passes=4")
+
+
+def inputs(rows: Rows) -> Component[Any]:
+    """Return a source with images of noise, in this order."""
+    images = np.random.default_rng(0).integers(0, 256, (30, 8, 8), np.uint8)[rows]
+    np.savez("inputs.npz", **{f"x_{name}": images for name in ("train", "test")}, y_train=rows % 2, y_test=rows % 2)
+    found: Component[Any] = zoo.resolve("conv-net-momentum", data="inputs.npz").source
+    return found
+
+
+def test_named_target_inputs_are_those_that_predictions_are_wanted_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The passes over them have the masks of the pool's passes, and which of them are taken follows their ids."""
+    monkeypatch.setattr(choosing, "TARGETS", 12)
+    asked, order, found = recipe(*INPUTS), np.random.default_rng(1).permutation(30), []
+    for rows in (np.arange(30), order):
+        here = Round(asked, gather(asked, target_inputs=inputs(rows)))
+        pool = _pool(here.now(), np.arange(20), frozenset({"mc_log_probabilities", "target"}), [])
+        draws = uniform_ids(0, "target", 0, here.material.target)[:, 0].argsort()[:12].numpy()
+        images = torch.from_numpy(here.material.dataset.splits[TARGET].pixels((8, 8), 0)[draws])
+        seen, masks = here.x.preprocess.evaluate(images), Masks(round_seed(0, 0))
+        expected = passes(here.x.evaluation_network(), seen, masks=masks, passes=4)
+        assert torch.allclose(pool.target, expected, atol=1e-5)
+        found.append(pool.target)
+    assert torch.allclose(found[0], found[1], atol=1e-5)
+
+
+def test_other_target_inputs_are_asked_about_otherwise() -> None:
+    asked = recipe(*INPUTS)
+    plain, other = Round(asked), Round(asked, gather(asked, target_inputs=inputs(np.arange(30))))
+    epig = strategy("epig")
+    assert chosen(plain.now(), epig)[0].tolist() != chosen(other.now(), epig)[0].tolist()
+    assert chosen(plain.now(), strategy("bald"))[0].tolist() == chosen(other.now(), strategy("bald"))[0].tolist()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import zoo
-from zoo.active.material import ROBUSTNESS, SEVERITIES, Material, gather
+from zoo.active.material import ROBUSTNESS, SEVERITIES, TARGET, Material, gather
 from zoo.components import Component
 from zoo.data.sources import ArrayImages, FileImages
 from zoo.errors import DataError, UnknownNameError, ZooError
@@ -119,7 +119,7 @@ def test_what_does_not_go_together_is_refused(tmp_path: Path) -> None:
     own = photos(tmp_path / "own", ["cat", "dog"])
     with pytest.raises(DataError, match="the unknown images must come as the others do"):
         gather(recipe("data.train_size=null", data=str(own)), source(_in_colour(tmp_path / "other.npz")))
-    with pytest.raises(DataError, match="the unknown images are float32"):
+    with pytest.raises(DataError, match="unknown images are float32"):
         gather(recipe(), source(arrays(tmp_path / "floats.npz", kind=np.float32)))
 
 
@@ -127,10 +127,38 @@ def test_unknown_images_without_a_folder_of_their_own_are_refused_with_where_to_
     own, other = photos(tmp_path / "own", ["cat", "dog"]), photos(tmp_path / "others", ["car"])
     with pytest.raises(DataError, match=r"unknown images: .*car has no class folders") as error:
         gather(recipe("data.train_size=null", data=str(own)), source(other / "train/car"))
-    assert (
-        error.value.hint
-        == "images of no known class stand in a folder of any name inside of the one that --unknown names"
-    )
+    assert error.value.hint == "unknown images stand in a folder inside of the one that --unknown names"
+
+
+def test_target_inputs_are_a_split_of_their_own_and_part_of_the_fingerprint(tmp_path: Path) -> None:
+    plain, other = gather(recipe()), arrays(tmp_path / "other.npz", size=20)
+    material = gather(recipe(), target_inputs=source(other))
+    assert material.ids == plain.ids and material.fingerprint != plain.fingerprint
+    assert len(material.target) == len(set(material.target)) == len(material.dataset.splits[TARGET]) == 30
+    assert pixels(material, TARGET).shape == (30, 1, 8, 8)
+    assert material.dataset.notes[-1] == "target inputs: 30 images"
+    turned = np.load(other)["x_train"][::-1]
+    np.savez(tmp_path / "turned.npz", x_train=turned, y_train=np.arange(30) % 2)
+    assert sorted(gather(recipe(), target_inputs=source(tmp_path / "turned.npz")).target) == sorted(material.target)
+
+
+def test_photos_are_target_inputs_of_photos_and_of_arrays_of_bytes(tmp_path: Path) -> None:
+    own, other = photos(tmp_path / "own", ["cat", "dog"]), photos(tmp_path / "others", ["car"])
+    for asked in (recipe("data.train_size=null", data=str(own)), recipe()):
+        material = gather(asked, target_inputs=source(other))
+        assert len(material.target) == 8 and pixels(material, TARGET).shape[1] == material.dataset.channels
+    floats = recipe("data.train_size=null", data=str(arrays(tmp_path / "floats.npz", kind=np.float32)))
+    with pytest.raises(DataError, match="target inputs are files"):
+        gather(floats, target_inputs=source(other))
+
+
+def test_target_inputs_are_no_images_of_test(tmp_path: Path) -> None:
+    own = photos(tmp_path / "own", ["cat", "dog"])
+    (tmp_path / "seen").mkdir()
+    (tmp_path / "seen/x").symlink_to(own / "test/cat")
+    named = r"8 images of test stand among the target inputs as well: .* \(x/0\.png is test/cat/0\.png; "
+    with pytest.raises(DataError, match=named):
+        gather(recipe("data.train_size=null", data=str(own)), target_inputs=source(tmp_path / "seen"))
 
 
 def _in_colour(path: Path) -> Path:

@@ -172,7 +172,8 @@ EMBEDS = "architecture={name: ensemble, members: [{name: lenet5}, {name: lenet5}
         (("active.noise=1",), RecipeError, "active.noise"),
         (("active.rounds=many",), RecipeError, "active.rounds"),
         (("active.quary=3",), RecipeError, "quary"),
-        (("active.unknown=nowhere",), ZooError, "nowhere"),
+        (("active.unknown=nowhere",), DataError, "unknown images: "),
+        (("active.target_inputs=nowhere",), DataError, "target inputs: "),
     ],
 )  # fmt: skip
 def test_what_cannot_be_done_is_told_before_anything_is_written(
@@ -472,6 +473,7 @@ GATE = "active.strategies=[{name: gate, strategy: margin}]"
         ((GATE,), "gate-margin: nothing in the pool is of no known class; --unknown PATH"),
         ((GATE, "active.unknown_classes=['9']", "active.start=warm"), "--scratch makes them alike"),
         ((GATE, "data.classes=['3', '8']", "loss=bce"), "one sigmoid output has no energy that tells the unknown"),
+        (("active.target_inputs=digits",), "no strategy asks for target inputs; epig does"),
         (("active.strategies=[typiclust]",), "made for embeddings that no label has a part in"),
         (("regularizers=[outlier-exposure]",), "there are no images of no known class to learn from"),
         ((GATE, "active.unknown_classes=['9']", "regularizers=[outlier-exposure]"), ""),

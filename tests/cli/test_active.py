@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fixtures.benches import CATALOG, NET, TINY, lines
 
@@ -37,13 +38,15 @@ def test_options_are_settings_of_the_active_block() -> None:
         "0.25",
         "--unknown",
         "photos",
+        "--target-inputs",
+        "wild",
         "--validation",
         "counted",
     )
     found = asked("recipe", ("optimizer.lr=0.1",), options(*words, "--seeds", "3", "--primary", "margin,random"))
     assert found.settings == (
         *("optimizer.lr=0.1", "active.init=30", "active.rounds=4", "active.start=warm", "active.validation=counted"),
-        *("active.noise=0.25", "active.unknown=photos"),
+        *("active.noise=0.25", "active.unknown=photos", "active.target_inputs=wild"),
     )
     assert (found.seeds, found.primary, found.data) == (3, (("margin", "random"),), None)
     several = asked("recipe", (), options("--strategy", "margin", "--strategy", "{name: batch-bald, candidates: 9}"))
@@ -81,6 +84,34 @@ def test_simulations_are_made_told_and_kept(capsys: pytest.CaptureFixture[str]) 
     out, err = capsys.readouterr()
     assert json.loads(out) == json.loads(Path("al/analysis.json").read_text())
     assert "accuracy 0." not in err and "strategies" not in err  # nothing is simulated, or planned, again
+
+
+def test_images_that_predictions_are_wanted_for_are_named_by_a_path(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A frozen backbone embeds them as well, and a plan finds them from any folder."""
+    monkeypatch.setenv("ZOO_CACHE", str(tmp_path / "cache"))
+    images = np.random.default_rng(0).integers(0, 256, (30, 8, 8), np.uint8)
+    np.savez("wild.npz", x_train=images, y_train=np.arange(30) % 2, x_test=images, y_test=np.arange(30) % 2)
+    asking = (
+        "--strategy",
+        "epig",
+        "--passes",
+        "3",
+        "--target-inputs",
+        "wild.npz",
+        "freeze=backbone",
+        "augmentation=null",
+    )
+    command = [*SHORT[:-4], *SHORT[-2:]]
+    assert main([*command, *asking, "--seeds", "1", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert "target inputs: 30 images" in err
+    assert [row["name"] for row in json.loads(out)["strategies"]] == ["margin", "epig", "random"]
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    (tmp_path / "al/epig-0/summary.json").unlink()
+    assert main(["active", "--resume", str(tmp_path / "al")]) == 0
 
 
 def test_what_is_there_is_analysed_again(done: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from zoo.active.choosing import members
-from zoo.active.material import Material, gather
+from zoo.active.material import TARGET, Material, gather
 from zoo.active.workbench import Workbench, before_embedding, set_up
 from zoo.components import Component
 from zoo.errors import DataError, ZooError
@@ -30,19 +30,25 @@ class Bench:
 
 
 def material_of(recipe: Recipe, registry: Registry) -> Material:
-    """Return the material of a recipe, whose unknown images come from the source that its `active` block names."""
-    assert recipe.active is not None
-    unknown: Any = None
-    if recipe.active.unknown is not None:
-        try:
-            unknown = registry.resolve(recipe.name, data=recipe.active.unknown).source
-        except ZooError as error:
-            raise DataError(
-                f"unknown images: {error.problem}",
-                possible=error.possible,
-                hint="--unknown PATH, or the name of a data source",
-            ) from error
-    return gather(recipe, unknown)
+    """Return the material of a recipe, with other images from the sources that its `active` block names."""
+    active = recipe.active
+    assert active is not None
+    unknown = _other_source(recipe.name, active.unknown, registry, "unknown images", "--unknown")
+    target = _other_source(recipe.name, active.target_inputs, registry, TARGET, "--target-inputs")
+    return gather(recipe, unknown, target)
+
+
+def _other_source(recipe: str, named: str | None, registry: Registry, what: str, option: str) -> Component[Any] | None:
+    if named is None:
+        return None
+    try:
+        return registry.resolve(recipe, data=named).source
+    except ZooError as error:
+        raise DataError(
+            f"{what}: {error.problem}",
+            possible=error.possible,
+            hint=f"{option} PATH, or the name of a data source",
+        ) from error
 
 
 def asked(strategies: Strategies) -> list[str]:

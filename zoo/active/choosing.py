@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from zoo.active.gate import auroc, folds, fpr_at_tpr
 from zoo.active.journal import Labels
-from zoo.active.material import Material, Rows
+from zoo.active.material import TARGET, Material, Rows
 from zoo.active.oracle import subset
 from zoo.active.pool import UNIT, UnlabeledPool
 from zoo.active.scoring import Scorer
@@ -29,7 +29,7 @@ from zoo.training.events import Event
 from zoo.training.experiment import Experiment
 from zoo.training.randomness import uniform_ids
 
-TARGETS = 1000  # samples of the pool that stand for the inputs that predictions are wanted for
+TARGETS = 1000  # inputs that predictions are wanted for, of those that are named or of the pool
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class Situation:
         """Where fields are kept and strategies compute: on the model's device, unless that lacks float64."""
         return torch.device("cpu") if self.x.device.type == "mps" else self.x.device
 
-    def scorer(self, bench: Workbench, x: Experiment) -> Scorer:
-        """Return what computes fields of all that can be asked for, with a model."""
+    def scorer(self, bench: Workbench, x: Experiment, split: str = "train") -> Scorer:
+        """Return what computes fields of a split, by default of all that can be asked for, with a model."""
         active = self.bench.active
-        return Scorer(x, bench.loader("train"), seed=round_seed(self.seed, self.round), passes=active.passes)
+        return Scorer(x, bench.loader(split), seed=round_seed(self.seed, self.round), passes=active.passes)
 
 
 def needs(strategy: Component[Any]) -> frozenset[str]:
@@ -190,8 +190,13 @@ def _labeled(now: Situation, scorer: Scorer, embeds: bool) -> Labeled:
 
 
 def _target(now: Situation, scorer: Scorer) -> torch.Tensor:
-    rows = now.labels.open(len(now.material.ids))
-    draws = uniform_ids(now.seed, "target", 0, [now.material.ids[row] for row in rows.tolist()])[:, 0].numpy()
+    """Return what the passes say of target inputs, drawn by id: of those that were named, else of what has no answer."""
+    if named := now.material.target:
+        scorer, names, rows = now.scorer(now.bench, now.x, TARGET), list(named), np.arange(len(named))
+    else:
+        rows = now.labels.open(len(now.material.ids))
+        names = [now.material.ids[row] for row in rows.tolist()]
+    draws = uniform_ids(now.seed, "target", 0, names)[:, 0].numpy()
     return _field(now, scorer, rows[np.argsort(draws, kind="stable")[:TARGETS]], "mc_log_probabilities")
 
 

@@ -6,17 +6,17 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from zoo.active import others
 from zoo.components import Component
 from zoo.data.dataset import Dataset, Split
 from zoo.data.ids import content_ids
-from zoo.data.sources import ArrayImages, FileImages, Images, SourceData
-from zoo.errors import ComponentError, DataError, UnknownNameError, ZooError
+from zoo.data.sources import ArrayImages
+from zoo.errors import DataError, UnknownNameError, ZooError
 from zoo.evaluation.corruptions import applicable, corrupt
 from zoo.evaluation.robustness import subset
 from zoo.recipe import Recipe
@@ -25,9 +25,8 @@ from zoo.training.reading import prepare_data
 
 UNKNOWN = "unknown"  # the answer for what is of no known class
 SEVERITIES = (1, 3, 5)  # of corruptions, in the pool and in the test of robustness
-ROBUSTNESS = "robustness"
-EXAMPLES = 3  # of images that are named in an error
-UNKNOWN_FOLDERS = "images of no known class stand in a folder of any name inside of the one that --unknown names"
+ROBUSTNESS = "robustness"  # the split of corrupted test images
+TARGET = "target inputs"  # the split of images that predictions are wanted for
 
 Rows = NDArray[np.int64]
 
@@ -36,12 +35,14 @@ Rows = NDArray[np.int64]
 class Material:
     """The data, whose `train` has all that can be asked for, and of each of its rows the content id and whether its class is known.
 
-    What is of no known class stands there under class 0, which nobody is told.
+    What is of no known class stands there under class 0, which nobody is told. Target inputs, the images that predictions are
+    wanted for, are a split of their own, where some were named, with ids in `target`.
     """
 
     dataset: Dataset
     ids: tuple[str, ...]
     known: NDArray[np.bool_]
+    target: tuple[str, ...] = ()
 
     @property
     def labels(self) -> Rows:
@@ -71,6 +72,7 @@ class Material:
         digest = hashlib.blake2b(self.dataset.fingerprint.encode(), digest_size=16)
         digest.update("".join(self.ids).encode())
         digest.update(self.known.tobytes())
+        digest.update("".join(self.target).encode())
         return digest.hexdigest()
 
     @property
@@ -93,10 +95,13 @@ class Material:
         return [least[group] for group in groups]
 
 
-def gather(recipe: Recipe, unknown: Component[str] | None = None) -> Material:
-    """Return the material of a recipe whose `active` block is set; `unknown` is the source that the block names.
+def gather(
+    recipe: Recipe, unknown: Component[str] | None = None, target_inputs: Component[str] | None = None
+) -> Material:
+    """Return the material of a recipe whose `active` block is set, with the sources of other images that the block names.
 
-    Raises DataError where images of a test split stand in the pool as well, and for what does not fit together.
+    Raises DataError where images of a test split stand in the pool or among target inputs as well, and for what does not fit
+    together.
     """
     assert recipe.active is not None
     active = recipe.active
@@ -105,15 +110,21 @@ def gather(recipe: Recipe, unknown: Component[str] | None = None) -> Material:
         dataset = _undivided(dataset, whole=recipe.data.train_size is None)
     dataset, known = _with_unknown_classes(dataset, active.unknown_classes)
     if unknown is not None:
-        dataset, known = _with_others(dataset, known, _other_source(unknown, dataset))
-    ids = tuple(content_ids(dataset.splits["train"]))
+        dataset, known = others.in_pool(dataset, known, others.read(unknown, dataset, "unknown images", "--unknown"))
+    ids, target = tuple(content_ids(dataset.splits["train"])), tuple[str, ...]()
     _require_unknown(ids, known)
-    _require_apart(dataset, ids)
+    test = _test(dataset)
+    tested, why = content_ids(test), "what is learned from them would be tested on them"
+    others.require_apart(dataset.splits["train"], ids, test, tested, "in the pool", why)
+    if target_inputs is not None:
+        inputs = others.read(target_inputs, dataset, TARGET, "--target-inputs")
+        dataset, target = others.beside(dataset, inputs), tuple(content_ids(inputs))
+        others.require_apart(inputs, target, test, tested, f"among the {TARGET}", "what is asked for would follow them")
     if active.corrupted:
         dataset = _corrupted(dataset, ids, active.corrupted, recipe)
     if active.robustness is not None:
         dataset = _with_robustness(dataset, active.robustness, recipe)
-    return Material(dataset, ids, known)
+    return Material(dataset, ids, known, target)
 
 
 def _undivided(dataset: Dataset, *, whole: bool) -> Dataset:
@@ -159,62 +170,6 @@ def _with_unknown_classes(dataset: Dataset, names: Sequence[str]) -> tuple[Datas
     return replace(dataset, classes=left, splits=splits), table[dataset.splits["train"].labels] >= 0
 
 
-def _other_source(source: Component[str], dataset: Dataset) -> Split:
-    """Return the training images of another source, whose classes do not matter."""
-    try:
-        data = source.build()
-    except DataError as error:
-        raise DataError(
-            f"unknown images: {error.problem}",
-            possible=error.possible,
-            hint=error.hint or UNKNOWN_FOLDERS * (source.name == "folder"),
-        ) from error
-    if not isinstance(data, SourceData):
-        raise ComponentError(f"{source!r} must return zoo.SourceData, got {type(data).__name__} instead")
-    images = data.splits["train" if "train" in data.splits else next(iter(data.splits))].images
-    if isinstance(images, FileImages):
-        images = replace(images, channels=dataset.channels)
-    elif images.channels != dataset.channels or str(images.data.dtype) != dataset.dtype:
-        raise DataError(
-            f"the unknown images are {images.data.dtype} of {images.channels} channels",
-            possible=f"{dataset.dtype} of {dataset.channels}, as the others are",
-        )
-    return Split("unknown", images, np.arange(len(images)), np.zeros(len(images), np.int64))
-
-
-def _with_others(dataset: Dataset, known: NDArray[np.bool_], others: Split) -> tuple[Dataset, NDArray[np.bool_]]:
-    """Return the data with other images behind those of train, and which of all are known."""
-    train = dataset.splits["train"]
-    images = _together(train.images, others.images, dataset.size)
-    samples = np.concatenate([train.samples, len(train.images) + others.samples])
-    labels = np.concatenate([train.labels, np.zeros(len(others), np.int64)])
-    groups = None
-    if train.groups is not None:
-        groups = np.concatenate([train.groups, train.groups.max() + 1 + np.arange(len(others))])
-    whole = Split("train", images, samples, labels, groups)
-    return (
-        replace(dataset, splits={**dataset.splits, "train": whole}),
-        np.concatenate([known, np.zeros(len(others), np.bool_)]),
-    )
-
-
-def _together(some: Images, others: Images, size: tuple[int, int]) -> Images:
-    if isinstance(some, FileImages) and isinstance(others, FileImages):
-        return FileImages(Path("/"), (*_absolute(some), *_absolute(others)), some.channels)
-    if isinstance(some, ArrayImages) and isinstance(others, ArrayImages):
-        whole = np.arange(len(others))
-        pixels = Split("others", others, whole, whole).pixels(some.size, 0)
-        return ArrayImages(np.concatenate([some.data, pixels]))
-    raise DataError(
-        "the unknown images must come as the others do", possible="files beside files, arrays beside arrays"
-    )
-
-
-def _absolute(images: FileImages) -> list[str]:
-    root = images.root.resolve().as_posix().lstrip("/")
-    return [f"{root}/{path}" for path in images.paths]
-
-
 def _require_unknown(ids: Sequence[str], known: NDArray[np.bool_]) -> None:
     """Raise DataError where an image is of a known class and of none."""
     plain = np.array([name.partition("#")[0] for name in ids])
@@ -227,27 +182,10 @@ def _require_unknown(ids: Sequence[str], known: NDArray[np.bool_]) -> None:
         )
 
 
-def _require_apart(dataset: Dataset, ids: Sequence[str]) -> None:
+def _test(dataset: Dataset) -> Split:
     if "test" not in dataset.splits:
         raise DataError("a simulation needs a test split", hint="data.test_fraction=0.1, or a folder test")
-    train, test = dataset.splits["train"], dataset.splits["test"]
-    rows = {name.partition("#")[0]: row for row, name in enumerate(ids)}
-    plain = [name.partition("#")[0] for name in content_ids(test)]
-    twice = [(rows[name], row) for row, name in enumerate(plain) if name in rows]
-    if twice:
-        named = "; ".join(f"{_place(train, a)} is {_place(test, b)}" for a, b in twice[:EXAMPLES])
-        raise DataError(
-            f"{len(twice)} images of test stand in the pool as well: what is learned from them would be tested on them "
-            f"({named}{'; …' * (len(twice) > EXAMPLES)})",
-            possible="a pool without them",
-            hint="remove them from one of both",
-        )
-
-
-def _place(split: Split, row: int) -> str:
-    """Return which image a row of a split is, in words."""
-    sample = int(split.samples[row])
-    return split.images.paths[sample] if isinstance(split.images, FileImages) else f"image {sample} of {split.name}"
+    return dataset.splits["test"]
 
 
 def _corrupted(dataset: Dataset, ids: Sequence[str], share: float, recipe: Recipe) -> Dataset:

@@ -174,7 +174,8 @@ def _smallest(seeds: int, pairs: int) -> tuple[float, ...]:
 def digest(recipe: Recipe, data: str) -> str:
     """Return what stands for a recipe with its `active` block, its data and the versions that compute."""
     assert recipe.active is not None
-    active = msgspec.structs.replace(recipe.active, unknown=None)  # the data's fingerprint stands for the images
+    # The data's fingerprint stands for other images.
+    active = msgspec.structs.replace(recipe.active, unknown=None, target_inputs=None)
     asked = [{"name": name, **plain(component.params)} for name, component in strategies(recipe).items()]
     document = msgspec.json.encode([fingerprint(recipe, data), plain(active), asked], order="sorted")
     return hashlib.blake2b(document, digest_size=16).hexdigest()

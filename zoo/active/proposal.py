@@ -17,7 +17,7 @@ from zoo.active import stopping
 from zoo.active.benches import asked, material_of, tried
 from zoo.active.choosing import needs
 from zoo.active.dropout_passes import require
-from zoo.active.material import Material
+from zoo.active.material import TARGET, Material
 from zoo.active.oracle import Oracle, initial
 from zoo.active.plan import Plan, Question
 from zoo.active.workbench import Workbench
@@ -143,6 +143,8 @@ def _warnings(strategies: Mapping[str, Component[Any]], bench: Workbench) -> lis
             f"{', '.join(gated)}: the limit comes from models that are trained from scratch, and --warm trains the one that is"
             " judged for longer; --scratch makes them alike"
         )
+    if bench.active.target_inputs is not None and not any("target" in needs(each) for each in strategies.values()):
+        told.append(f"no strategy asks for {TARGET}; epig does")
     energies = sorted(name for name in gated if "logits" in needs(strategies[name]))
     if energies and bench.recipe.loss == "bce":
         told.append(

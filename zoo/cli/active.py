@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 # Options that are short for a setting of the recipe's `active` block.
 SETTINGS = {
     "init": "init", "query": "query", "rounds": "rounds", "start": "start", "steps": "steps", "passes": "passes",
-    "pool_subset": "pool_subset", "validation": "validation", "noise": "noise", "unknown": "unknown", "corrupted": "corrupted",
-    "robustness": "robustness", "until_test_error": "until_test_error",
+    "pool_subset": "pool_subset", "validation": "validation", "noise": "noise", "unknown": "unknown",
+    "target_inputs": "target_inputs", "corrupted": "corrupted", "robustness": "robustness", "until_test_error": "until_test_error",
 }  # fmt: skip
 PLAIN = ("words", "folder", "resumed", "only_plan", "report_only", "device", "as_json")
 
@@ -84,6 +84,11 @@ PLAIN = ("words", "folder", "resumed", "only_plan", "report_only", "device", "as
     "--noise", type=click.FloatRange(0, 1, max_open=True), metavar="P", help="Share of answers that are wrong."
 )
 @click.option("--unknown", metavar="PATH|SOURCE", help="Also put images of no known class into the pool.")
+@click.option(
+    "--target-inputs",
+    metavar="PATH|SOURCE",
+    help="Images that predictions are wanted for, for strategies that ask for them, as epig does; else some of the pool.",
+)
 @click.option(
     "--corrupted",
     type=click.FloatRange(0, 1, max_open=True),
