@@ -16,7 +16,8 @@ from msgspec.structs import replace as changed
 import zoo
 from zoo.active import choosing
 from zoo.active.choosing import Situation, _pool, choose, members, needs
-from zoo.active.dropout_passes import Masks, passes
+from zoo.active.dropout_masks import Masks
+from zoo.active.dropout_passes import passes
 from zoo.active.gate import auroc
 from zoo.active.journal import Labels
 from zoo.active.material import TARGET, Material, Rows, gather

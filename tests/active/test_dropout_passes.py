@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
-from zoo.active import dropout_passes
-from zoo.active.dropout_passes import Masks, passes, require, sources
+from zoo.active import dropout_masks
+from zoo.active.dropout_masks import Masks
+from zoo.active.dropout_passes import passes, require, sources
 from zoo.errors import ComponentError
 from zoo.modules import Dropout, DropPath, attach_dropout
 from zoo.recipe import Freeze
@@ -300,7 +301,7 @@ def test_masks_are_those_of_the_seed_and_other_ones_in_each_pass() -> None:
 def test_a_mask_is_drawn_once_for_all_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     model, batch, masks = seeded(Residual), images(4, 6), Masks(0)
     first = passes(model, batch, masks=masks, passes=3)
-    monkeypatch.setattr(dropout_passes, "uniform", None)
+    monkeypatch.setattr(dropout_masks, "uniform", None)
     assert torch.equal(passes(model, batch, masks=masks, passes=3), first)
     assert torch.allclose(passes(model, batch[:3], masks=masks, passes=3), first[:3], atol=1e-6)
 

@@ -11,7 +11,8 @@ from fixtures import benches
 from fixtures.benches import recipe
 from torch import Tensor, nn
 
-from zoo.active.dropout_passes import Masks, passes
+from zoo.active.dropout_masks import Masks
+from zoo.active.dropout_passes import passes
 from zoo.active.journal import Labels
 from zoo.active.pool import FIELDS
 from zoo.active.scoring import BOTH, LARGEST, Scorer, half

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from zoo.active.dropout_passes import Masks, passes
+from zoo.active.dropout_masks import Masks
+from zoo.active.dropout_passes import passes
 from zoo.active.pool import Fields
 from zoo.data.loader import Loader
 from zoo.training.experiment import Experiment
