@@ -2,7 +2,7 @@
 
 `queries.jsonl` has a line for each round with the samples that joined its training, `curve.jsonl` one with what its model was
 worth, `correct.bits` which test images it got right, `stop.classes` what it took the stop set for, and `timings.jsonl` how long
-each phase took.
+each phase took; `asked.jpg`, once it is finished, shows some of what it asked for.
 """
 
 from __future__ import annotations

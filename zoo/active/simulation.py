@@ -17,6 +17,7 @@ import torch
 
 from zoo import storage
 from zoo.active import stopping
+from zoo.active.asked import SHEET, sheet
 from zoo.active.benches import Bench
 from zoo.active.choosing import Situation, choose, members
 from zoo.active.events import Meter, Phase, RoundDone
@@ -126,8 +127,7 @@ class Simulation:
         while True:
             curve, round = self._journal.lines(CURVE), len(self._journal.lines(QUERIES)) - 1
             labels = labelled(self._journal, material, self._oracle)
-            over = len(curve) > round and self._over(curve[-1])
-            if over:
+            if over := len(curve) > round and self._over(curve[-1]):
                 break
             x = yield from self._timed(round, "train", self._trained(round, labels))
             if len(curve) <= round:
@@ -264,10 +264,11 @@ class Simulation:
         ask(self._journal, round + 1, rows, self._bench.material, self._oracle, **told)
 
     def _finish(self) -> None:
-        """Write the summary, with the figures of the last round."""
+        """Write a picture of what was asked, and the summary, with the figures of the last round."""
         if self.run.summary is not None:
             return
         curve = self._journal.lines(CURVE)
+        storage.write_bytes(self.run.path / SHEET, sheet(self._journal.lines(QUERIES), self._bench.material))
         summary = {
             "run": str(self.run.path),
             "status": "finished",

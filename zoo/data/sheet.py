@@ -68,7 +68,7 @@ def draw(rows: Sequence[Row], titles: Sequence[str] | None = None) -> bytes:
     """Return the sheet as a PNG: a line per row, its class, the original, then the views under their titles or epochs."""
     font = ImageFont.load_default(LETTER)
     height, width = enlarged(rows[0].original).shape[:2]
-    label = max(_length(font, _shortened(row.class_name, font)) for row in rows)
+    label = max(length(font, shortened(row.class_name, font)) for row in rows)
     left = MARGIN + label + 2 * GAP
     # The originals stand apart from their views.
     columns = [left] + [left + 2 * GAP + n * (width + GAP) for n in range(1, len(rows[0].views) + 1)]
@@ -77,10 +77,10 @@ def draw(rows: Sequence[Row], titles: Sequence[str] | None = None) -> bytes:
     pen = ImageDraw.Draw(sheet)
     heads = ["original", *(titles or (f"epoch {number}" for number in range(1, len(columns))))]
     for head, x in zip(heads, columns, strict=True):
-        pen.text((x + width / 2, HEADER / 2), _shortened(head, font, width), PALE, font, anchor="mm")
+        pen.text((x + width / 2, HEADER / 2), shortened(head, font, width), PALE, font, anchor="mm")
     for line, row in enumerate(rows):
         y = HEADER + line * (height + GAP)
-        pen.text((MARGIN, y + height / 2), _shortened(row.class_name, font), INK, font, anchor="lm")
+        pen.text((MARGIN, y + height / 2), shortened(row.class_name, font), INK, font, anchor="lm")
         for x, pixels in zip(columns, (row.original, *row.views), strict=True):
             sheet.paste(Image.fromarray(enlarged(pixels)), (x, y))
     buffer = io.BytesIO()
@@ -118,19 +118,21 @@ def visible(image: NDArray[Any], original: NDArray[Any]) -> Pixels:
     return np.ascontiguousarray(np.rint(values).clip(0, 255).astype(np.uint8).transpose(1, 2, 0))
 
 
-def enlarged(pixels: Pixels) -> Pixels:
-    """Return the image with every pixel repeated, so that small ones can be seen; a signal becomes a stripe."""
+def enlarged(pixels: Pixels, side: int = CELL) -> Pixels:
+    """Return the image with every pixel repeated, so that small ones fill a side; a signal becomes a stripe."""
     height, width = pixels.shape[:2]
-    times = max(1, round(CELL / max(height, width)))
+    times = max(1, round(side / max(height, width)))
     down = STRIPE if height == 1 else times
     return pixels.repeat(down, 0).repeat(times, 1)
 
 
-def _shortened(name: str, font: Any, longest: int = LABELS) -> str:
-    while len(name) > 1 and _length(font, name) > longest:
+def shortened(name: str, font: Any, longest: int = LABELS) -> str:
+    """Return the name with as many letters as take so many pixels."""
+    while len(name) > 1 and length(font, name) > longest:
         name = name.removesuffix("…")[:-1] + "…"
     return name
 
 
-def _length(font: Any, text: str) -> int:
+def length(font: Any, text: str) -> int:
+    """Return the pixels that a text takes."""
     return int(np.ceil(font.getlength(text)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -45,13 +46,16 @@ FOLLOWED: dict[str, tuple[str, str, float, str]] = {
 }
 
 
-def write_report(analysis: Row, path: Path) -> None:
-    """Write the report of an analysis (see `zoo.active.analysis.analyse`) as one HTML file."""
-    storage.write_text(path, render(analysis))
+def write_report(analysis: Row, path: Path, asked: Mapping[str, Path] | None = None) -> None:
+    """Write the report of an analysis (see `zoo.active.analysis.analyse`) as one HTML file.
+
+    `asked` has, for strategies, a JPEG of what one simulation asked for (see `zoo.active.asked.sheet`).
+    """
+    storage.write_text(path, render(analysis, asked))
 
 
-def render(analysis: Row) -> str:
-    """Return the report as HTML: the same for the same analysis."""
+def render(analysis: Row, asked: Mapping[str, Path] | None = None) -> str:
+    """Return the report as HTML: the same for the same analysis and pictures."""
     from zoo.report import active_plots, plots
 
     strategies, gained = analysis["strategies"], analysis["against_random"]
@@ -85,9 +89,14 @@ def render(analysis: Row) -> str:
             ],
             shares=[share for row in analysis["penalties"]["matrix"] for share in row],
             followed=_followed(analysis["figures"], shown),
+            asked={name: _uri(picture) for name, picture in (asked or {}).items()},
             commands=_lines(analysis.get("command")),
         )
     )
+
+
+def _uri(picture: Path) -> str:
+    return f"data:image/jpeg;base64,{base64.b64encode(picture.read_bytes()).decode('ascii')}"
 
 
 def _told(analysis: Row, *about: str) -> list[str]:
