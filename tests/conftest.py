@@ -23,8 +23,12 @@ TINY = (
 
 def pytest_configure(config: pytest.Config) -> None:
     """Hide CUDA devices from all tests but those of `-m gpu`: figures and bits that tests know are those of the CPU."""
-    if config.getoption("markexpr") != "gpu":
-        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    expression = config.getoption("markexpr")
+    if expression == "gpu":
+        return
+    if "gpu" in expression.replace("not gpu", ""):
+        raise pytest.UsageError("tests on CUDA run by themselves: -m gpu")
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 @pytest.fixture(autouse=True)

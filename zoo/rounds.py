@@ -66,8 +66,8 @@ class Active(msgspec.Struct, frozen=True, kw_only=True):
     target_inputs: Annotated[
         str | None,
         Meta(
-            description="images that predictions are wanted for, for strategies that ask for them: a path, or the name of a data"
-            " source; null: some of the pool"
+            description="images that predictions are wanted for, for strategies that ask for them: a path, in folders as classes"
+            " are, or the name of a data source; null: some of the pool"
         ),
     ] = None
     corrupted: Annotated[Share, Meta(description="share of the pool that is seen corrupted")] = 0.0

@@ -44,8 +44,8 @@ class ProbCover(OrderedStrategy):
         balls = _Balls(points, len(pool), radius)
         chosen: list[int] = []
         while len(chosen) < k and (best := balls.fullest(drawn)) is not None:
-            balls.cover(best)
-            chosen.append(best)
+            if balls.cover(best):
+                chosen.append(best)
         drawn[chosen] = torch.inf
         return [*chosen, *drawn.argsort()[: k - len(chosen)].tolist()]
 
@@ -69,16 +69,18 @@ class _Balls:
         found = (self._counts == most).nonzero()[:, 0]
         return int(found[drawn.to(found.device)[found].argmin()])
 
-    def cover(self, centre: int) -> None:
-        """Cover what lies in a ball, in which nothing uncovered is left then.
+    def cover(self, centre: int) -> bool:
+        """Cover what lies in a ball, in which nothing uncovered is left then, and return whether there was anything.
 
-        A distance as long as the radius to within rounding may count in one product and not in the next, so that counts of
-        other balls can be off by such samples.
+        A distance as long as the radius to within rounding may count in one product and not in the next: counts can be off by
+        such samples.
         """
         inside = self._within(torch.tensor([centre], device=self._own.device)) > 0
-        self._counts -= self._within(self._own[inside & self._uncovered])
+        fresh = self._own[inside & self._uncovered]
+        self._counts -= self._within(fresh)
         self._counts[centre] = 0
         self._uncovered &= ~inside
+        return len(fresh) > 0
 
     def _within(self, others: Tensor) -> Tensor:
         """Return int64 `(n,)`: how many of the others are nearer to each sample than the radius."""

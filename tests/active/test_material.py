@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import zoo
+from zoo.active import material as material_module
 from zoo.active.material import ROBUSTNESS, SEVERITIES, TARGET, Material, gather
 from zoo.components import Component
 from zoo.data.sources import ArrayImages, FileImages
@@ -127,7 +128,7 @@ def test_unknown_images_without_a_folder_of_their_own_are_refused_with_where_to_
     own, other = photos(tmp_path / "own", ["cat", "dog"]), photos(tmp_path / "others", ["car"])
     with pytest.raises(DataError, match=r"unknown images: .*car has no class folders") as error:
         gather(recipe("data.train_size=null", data=str(own)), source(other / "train/car"))
-    assert error.value.hint == "unknown images stand in a folder inside of the one that --unknown names"
+    assert error.value.hint == "put them into a folder of any name inside of the one that --unknown names"
 
 
 def test_target_inputs_are_a_split_of_their_own_and_part_of_the_fingerprint(tmp_path: Path) -> None:
@@ -150,6 +151,41 @@ def test_photos_are_target_inputs_of_photos_and_of_arrays_of_bytes(tmp_path: Pat
     floats = recipe("data.train_size=null", data=str(arrays(tmp_path / "floats.npz", kind=np.float32)))
     with pytest.raises(DataError, match="target inputs are files"):
         gather(floats, target_inputs=source(other))
+
+
+def test_of_many_target_inputs_some_are_drawn_by_their_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(material_module, "TARGETS", 12)
+    other = arrays(tmp_path / "other.npz")
+    found = gather(recipe(), target_inputs=source(other))
+    assert len(found.target) == len(found.dataset.splits[TARGET]) == 12
+    assert found.dataset.notes[-1] == "target inputs: 12 of 30 images"
+    images = np.load(other)["x_train"]
+    np.savez(tmp_path / "turned.npz", x_train=images[::-1], y_train=np.arange(30) % 2)
+    turned = gather(recipe(), target_inputs=source(tmp_path / "turned.npz"))
+    assert turned.target == found.target and np.array_equal(pixels(turned, TARGET), pixels(found, TARGET))
+
+
+def test_images_that_networks_cannot_see_as_they_see_the_data_are_refused(tmp_path: Path) -> None:
+    files, draws = photos(tmp_path / "files", ["car"]), np.random.default_rng(0)
+
+    def written(name: str, *shape: int) -> str:
+        images = {part: draws.random((40, *shape), np.float32) for part in ("train", "validation", "test")}
+        labels = {f"y_{part}": np.arange(40) % 2 for part in images}
+        np.savez(tmp_path / name, **{f"x_{part}": each for part, each in images.items()}, **labels)
+        return str(tmp_path / name)
+
+    whole = "data.train_size=null"
+    signals = recipe(whole, "architecture=mlp", data=written("signals.npz", 1, 40))
+    for other in (written("longer.npz", 1, 50), written("images.npz", 8, 8)):
+        for named in ({"unknown": source(other)}, {"target_inputs": source(other)}):
+            with pytest.raises(DataError, match=r"no signal changes its length"):
+                gather(signals, **named)
+    assert len(gather(signals, target_inputs=source(written("others.npz", 1, 40))).target) == 40
+    with pytest.raises(DataError, match=r"of 1×40 px, and no signal changes its length"):
+        gather(recipe(whole, data=written("plain.npz", 8, 8)), target_inputs=source(tmp_path / "signals.npz"))
+    several = recipe(whole, data=written("several.npz", 8, 8, 4))
+    with pytest.raises(DataError, match="target inputs are files"):
+        gather(several, target_inputs=source(files))
 
 
 def test_target_inputs_are_no_images_of_test(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+from typing import Any
+
 import pytest
 import torch
 from fixtures.pools import Largest, labelled, needs, noise, pool, strategy
@@ -8,9 +11,10 @@ from torch.nn import functional
 
 from zoo.active.selection import select
 from zoo.errors import RecipeError
+from zoo.testing.acquisition import Rounded
 from zoo_acquisitions import coverage
 from zoo_acquisitions.coverage import _pure_radius
-from zoo_acquisitions.distances import BLOCK, Embeddings
+from zoo_acquisitions.distances import BLOCK, Embeddings, squared
 
 ANGLES = torch.tensor([0.0, 0.05, 0.1, 0.15, 1.0, 1.05, 2.0])
 ARC = (torch.tensor([1.0, 3, 2, 5, 1, 4, 9])[:, None] * torch.stack([ANGLES.cos(), ANGLES.sin()], dim=1)).half()
@@ -92,6 +96,17 @@ def test_the_automatic_radius_is_the_largest_of_that_purity(
         assert shares[0] >= purity - 0.1
 
 
+def test_what_the_automatic_radius_leaves_out_is_outside_however_products_are_rounded() -> None:
+    embeddings = (GROUPS + noise(90, 5, seed=5)).half()
+    points, every = Embeddings(embeddings, unit=True), torch.arange(90)
+    radius = _pure_radius(pool(embeddings), points, 1.0)
+    other = every[:, None] % 3 != every % 3
+    for seed in range(20):
+        with Rounded(seed):
+            distances = squared(points, every, every)
+        assert not bool((other & (distances < radius**2)).any())
+
+
 def test_one_ball_from_each_group_covers_groups_that_lie_apart() -> None:
     chosen = select(strategy("probcover"), pool(GROUPS.half()), 3)
     assert {position % 3 for position in chosen} == {0, 1, 2}
@@ -102,6 +117,32 @@ def test_one_sample_one_class_and_duplicates_work(rows: Tensor) -> None:
     for labeled in (None, labelled(rows[:1].half(), classes=1)):
         for k in range(1, len(rows) + 1):
             assert len(set(select(strategy("probcover"), pool(rows.half(), labeled=labeled), k))) == k
+
+
+@pytest.mark.parametrize(("corners", "radius"), [(6, 1.0), (8, 2 * math.sin(math.pi / 8))])
+def test_distances_as_long_as_the_radius_waste_no_answer(
+    corners: int, radius: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the next corner of a polygon lies in a ball is up to rounding, and counts can be of what is covered already."""
+    tried: list[tuple[int, bool]] = []
+    cover = coverage._Balls.cover
+
+    def noted(balls: Any, centre: int) -> bool:
+        tried.append((centre, cover(balls, centre)))
+        return tried[-1][1]
+
+    monkeypatch.setattr(coverage._Balls, "cover", noted)
+    angles = torch.arange(2 * corners) * (2 * math.pi / corners)
+    rows, nothing = torch.stack([angles.cos(), angles.sin()], dim=1).double(), 0
+    for seed in range(20):
+        tried.clear()
+        with Rounded(seed):
+            chosen = select(strategy("probcover", f"radius={radius}"), pool(rows, seed=seed), 2 * corners)
+        assert sorted(chosen) == list(range(2 * corners))
+        fresh = [centre for centre, covers in tried if covers]
+        assert chosen[: len(fresh)] == fresh
+        nothing += len(tried) - len(fresh)
+    assert nothing > 0
 
 
 def test_a_permuted_pool_gives_the_same_ids() -> None:

@@ -78,12 +78,11 @@ def _members(
     recipe: Recipe, strategies: Strategies, material: Material, registry: Registry
 ) -> Iterator[tuple[str, Recipe, Material]]:
     """Yield name, recipe and material of each member of a committee, which sees the recipe's data at a size of its own."""
+    active = recipe.active and msgspec.structs.replace(recipe.active, target_inputs=None)  # of which no member is asked
     for name in asked(strategies):
         member = registry.resolve(name)
         settings = msgspec.structs.replace(recipe.data, image_size=member.data.image_size)
-        member = msgspec.structs.replace(
-            member, data=settings, source=recipe.source, active=recipe.active, acquisition=None
-        )
+        member = msgspec.structs.replace(member, data=settings, source=recipe.source, active=active, acquisition=None)
         seen = material_of(member, registry)
         if seen.ids != material.ids:
             raise ZooError(f"committee member {name} sees other data than {recipe.name}")

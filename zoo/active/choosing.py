@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from zoo.active.gate import auroc, folds, fpr_at_tpr
 from zoo.active.journal import Labels
-from zoo.active.material import TARGET, Material, Rows
+from zoo.active.material import TARGET, TARGETS, Material, Rows
 from zoo.active.oracle import subset
 from zoo.active.pool import UNIT, UnlabeledPool
 from zoo.active.scoring import Scorer
@@ -28,8 +28,6 @@ from zoo.nesting import inner, with_inner
 from zoo.training.events import Event
 from zoo.training.experiment import Experiment
 from zoo.training.randomness import uniform_ids
-
-TARGETS = 1000  # inputs that predictions are wanted for, of those that are named or of the pool
 
 
 @dataclass(frozen=True)
@@ -190,13 +188,11 @@ def _labeled(now: Situation, scorer: Scorer, embeds: bool) -> Labeled:
 
 
 def _target(now: Situation, scorer: Scorer) -> torch.Tensor:
-    """Return what the passes say of target inputs, drawn by id: of those that were named, else of what has no answer."""
+    """Return what the passes say of target inputs: of those that were named, else of some of what has no answer, drawn by id."""
     if named := now.material.target:
-        scorer, names, rows = now.scorer(now.bench, now.x, TARGET), list(named), np.arange(len(named))
-    else:
-        rows = now.labels.open(len(now.material.ids))
-        names = [now.material.ids[row] for row in rows.tolist()]
-    draws = uniform_ids(now.seed, "target", 0, names)[:, 0].numpy()
+        return _field(now, now.scorer(now.bench, now.x, TARGET), np.arange(len(named)), "mc_log_probabilities")
+    rows = now.labels.open(len(now.material.ids))
+    draws = uniform_ids(now.seed, "target", 0, [now.material.ids[row] for row in rows.tolist()])[:, 0].numpy()
     return _field(now, scorer, rows[np.argsort(draws, kind="stable")[:TARGETS]], "mc_log_probabilities")
 
 

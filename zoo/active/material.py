@@ -27,6 +27,7 @@ UNKNOWN = "unknown"  # the answer for what is of no known class
 SEVERITIES = (1, 3, 5)  # of corruptions, in the pool and in the test of robustness
 ROBUSTNESS = "robustness"  # the split of corrupted test images
 TARGET = "target inputs"  # the split of images that predictions are wanted for
+TARGETS = 1000  # of them at most
 
 Rows = NDArray[np.int64]
 
@@ -36,7 +37,7 @@ class Material:
     """The data, whose `train` has all that can be asked for, and of each of its rows the content id and whether its class is known.
 
     What is of no known class stands there under class 0, which nobody is told. Target inputs, the images that predictions are
-    wanted for, are a split of their own, where some were named, with ids in `target`.
+    wanted for, are a split of their own, where some were named, drawn by their ids, which are in `target`.
     """
 
     dataset: Dataset
@@ -118,8 +119,10 @@ def gather(
     others.require_apart(dataset.splits["train"], ids, test, tested, "in the pool", why)
     if target_inputs is not None:
         inputs = others.read(target_inputs, dataset, TARGET, "--target-inputs")
-        dataset, target = others.beside(dataset, inputs), tuple(content_ids(inputs))
-        others.require_apart(inputs, target, test, tested, f"among the {TARGET}", "what is asked for would follow them")
+        every = content_ids(inputs)
+        others.require_apart(inputs, every, test, tested, f"among the {TARGET}", "what is asked for would follow them")
+        drawn = uniform_ids(recipe.data.split_seed, TARGET, 0, every)[:, 0].argsort()[:TARGETS].tolist()
+        dataset, target = others.beside(dataset, inputs, drawn), tuple(every[row] for row in drawn)
     if active.corrupted:
         dataset = _corrupted(dataset, ids, active.corrupted, recipe)
     if active.robustness is not None:

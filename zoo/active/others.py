@@ -26,19 +26,36 @@ def read(source: Component[str], dataset: Dataset, what: str, option: str) -> Sp
             f"{what}: {error.problem}",
             possible=error.possible,
             hint=error.hint
-            or f"{what} stand in a folder inside of the one that {option} names" * (source.name == "folder"),
+            or f"put them into a folder of any name inside of the one that {option} names" * (source.name == "folder"),
         ) from error
     if not isinstance(data, SourceData):
         raise ComponentError(f"{source!r} must return zoo.SourceData, got {type(data).__name__} instead")
     images = data.splits["train" if "train" in data.splits else next(iter(data.splits))].images
+    _require_alike(images, dataset, what)
     if isinstance(images, FileImages):
         images = replace(images, channels=dataset.channels)
-    elif images.channels != dataset.channels or str(images.data.dtype) != dataset.dtype:
+    return Split(what, images, np.arange(len(images)), np.zeros(len(images), np.int64))
+
+
+def _require_alike(images: Images, dataset: Dataset, what: str) -> None:
+    """Raise DataError for images that networks cannot see as they see those of the data."""
+    files, (height, width) = isinstance(images, FileImages), dataset.size
+    if files and dataset.channels not in (1, 3):
+        raise DataError(f"{what} are files", possible=f"arrays of {dataset.channels} channels, as the others are")
+    if isinstance(images, ArrayImages) and (images.channels, str(images.data.dtype)) != (
+        dataset.channels,
+        dataset.dtype,
+    ):
         raise DataError(
             f"{what} are {images.data.dtype} of {images.channels} channels",
             possible=f"{dataset.dtype} of {dataset.channels}, as the others are",
         )
-    return Split(what, images, np.arange(len(images)), np.zeros(len(images), np.int64))
+    sides = (0, 0) if isinstance(images, FileImages) else images.size
+    if (height == 1 or sides[0] == 1) and sides != dataset.size:
+        raise DataError(
+            f"{what} are {'files' if files else f'of {sides[0]}×{sides[1]} px'}, and no signal changes its length",
+            possible=f"arrays of {height}×{width} px, as the others are",
+        )
 
 
 def in_pool(dataset: Dataset, known: NDArray[np.bool_], others: Split) -> tuple[Dataset, NDArray[np.bool_]]:
@@ -57,12 +74,13 @@ def in_pool(dataset: Dataset, known: NDArray[np.bool_], others: Split) -> tuple[
     )
 
 
-def beside(dataset: Dataset, others: Split) -> Dataset:
-    """Return the data with one split more. Raises DataError where networks cannot see its images as they see the rest."""
+def beside(dataset: Dataset, others: Split, rows: Sequence[int]) -> Dataset:
+    """Return the data with one split more, of these rows of other images. Raises DataError for files beside arrays of floats."""
     if isinstance(others.images, FileImages) and dataset.dtype != "uint8":
         raise DataError(f"{others.name} are files", possible=f"arrays of {dataset.dtype}, as the others are")
-    notes = (*dataset.notes, f"{others.name}: {len(others):,} images")
-    return replace(dataset, splits={**dataset.splits, others.name: others}, notes=notes)
+    few = f"{len(rows):,} of " * (len(rows) < len(others))
+    notes = (*dataset.notes, f"{others.name}: {few}{len(others):,} images")
+    return replace(dataset, splits={**dataset.splits, others.name: others.part(np.array(rows))}, notes=notes)
 
 
 def _together(some: Images, others: Images, size: tuple[int, int]) -> Images:

@@ -15,7 +15,7 @@ import torch
 from zoo import storage
 from zoo.active import plan as plans
 from zoo.active.analysis import analyse
-from zoo.active.asked import SHEET
+from zoo.active.asked import PICTURE
 from zoo.active.benches import Bench, material_of, set_up_all
 from zoo.active.events import Begun, Done, Progress, Waiting
 from zoo.active.journal import curve
@@ -87,7 +87,9 @@ def report(folder: Path, *, catalog: Catalog) -> dict[str, Any]:
     analysis["machine"] = machine([Run(cell.folder(folder)) for cell in begun])
     storage.write_bytes(folder / ANALYSIS, msgspec.json.format(msgspec.json.encode(analysis), indent=1))
     asked = {
-        cell.strategy: cell.folder(folder) / SHEET for cell in reversed(begun) if (cell.folder(folder) / SHEET).exists()
+        cell.strategy: (cell.seed, picture)
+        for cell in reversed(begun)
+        if (picture := cell.folder(folder) / PICTURE).exists()
     }
     write_report(analysis, folder / REPORT, asked)
     return analysis

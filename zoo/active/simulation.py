@@ -17,7 +17,7 @@ import torch
 
 from zoo import storage
 from zoo.active import stopping
-from zoo.active.asked import SHEET, sheet
+from zoo.active.asked import keep_picture
 from zoo.active.benches import Bench
 from zoo.active.choosing import Situation, choose, members
 from zoo.active.events import Meter, Phase, RoundDone
@@ -268,7 +268,7 @@ class Simulation:
         if self.run.summary is not None:
             return
         curve = self._journal.lines(CURVE)
-        storage.write_bytes(self.run.path / SHEET, sheet(self._journal.lines(QUERIES), self._bench.material))
+        keep_picture(self._journal, self._bench.material)
         summary = {
             "run": str(self.run.path),
             "status": "finished",

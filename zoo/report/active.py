@@ -46,15 +46,15 @@ FOLLOWED: dict[str, tuple[str, str, float, str]] = {
 }
 
 
-def write_report(analysis: Row, path: Path, asked: Mapping[str, Path] | None = None) -> None:
+def write_report(analysis: Row, path: Path, asked: Mapping[str, tuple[int, Path]] | None = None) -> None:
     """Write the report of an analysis (see `zoo.active.analysis.analyse`) as one HTML file.
 
-    `asked` has, for strategies, a JPEG of what one simulation asked for (see `zoo.active.asked.sheet`).
+    `asked` has, for strategies, a JPEG of what the simulation of one seed asked for (see `zoo.active.asked.sheet`).
     """
     storage.write_text(path, render(analysis, asked))
 
 
-def render(analysis: Row, asked: Mapping[str, Path] | None = None) -> str:
+def render(analysis: Row, asked: Mapping[str, tuple[int, Path]] | None = None) -> str:
     """Return the report as HTML: the same for the same analysis and pictures."""
     from zoo.report import active_plots, plots
 
@@ -89,7 +89,7 @@ def render(analysis: Row, asked: Mapping[str, Path] | None = None) -> str:
             ],
             shares=[share for row in analysis["penalties"]["matrix"] for share in row],
             followed=_followed(analysis["figures"], shown),
-            asked={name: _uri(picture) for name, picture in (asked or {}).items()},
+            asked={name: (seed, _uri(picture)) for name, (seed, picture) in (asked or {}).items()},
             commands=_lines(analysis.get("command")),
         )
     )

@@ -81,7 +81,7 @@ def check_distinct_positions(component: Component[Any]) -> None:
         assert len(set(chosen)) == k, f"{len(set(chosen))} distinct positions for k={k}"
 
 
-class _Rounded(TorchDispatchMode):
+class Rounded(TorchDispatchMode):
     """Inside it, every product of matrices and every sum is off by up to two units in the last place, as elsewhere it may be."""
 
     _OFF = ("mm", "bmm", "addmm", "baddbmm", "mv", "dot", "sum")
@@ -103,7 +103,7 @@ def check_distinct_however_sums_are_rounded(component: Component[Any]) -> None:
     strategy = _strategy(component)
     fields = {name: values[torch.arange(SIZE) % (SIZE // 2 - 1)] for name, values in _fields().items()}
     for seed in range(3):
-        with _Rounded(seed):
+        with Rounded(seed):
             chosen = select(strategy, _pool(component, seed=seed, fields=fields), SIZE)
         assert sorted(chosen) == list(range(SIZE))
 
