@@ -117,7 +117,8 @@ class BatchBALD(BatchStrategy):
     O(M T + n) memory beside blocks of 16 MiB.
 
     A batch tells no more than which of the T passes is right, ln T nats. Of ten samples on repeated MNIST the first five told 2.2
-    of the 2.3 nats of ten passes, at whatever M: those after them are hardly told apart, copies among them. More passes tell more.
+    of the 2.3 nats of ten passes, at whatever M: those after them are hardly told apart, copies among them. More passes tell more,
+    and so do more candidates: models that took one copy in seven of 2,000 candidates took one in thirty of all 170,584.
     """
 
     def __init__(self, settings: Settings) -> None:
