@@ -101,7 +101,7 @@ def _pure_radius(pool: Pool, points: Embeddings, purity: float) -> float:
     nearest = points.norms.new_full((len(judged),), torch.inf)
     for rows in torch.arange(len(pool), device=labels.device).split(BLOCK):
         other = labels[judged][:, None] != labels[rows]
-        distances = squared(points, judged, rows) - rounding(points.norms[judged], points.norms[rows])
+        distances = squared(points, judged, rows) - rounding(points.norms[judged][:, None] + points.norms[rows])
         nearest = torch.minimum(nearest, distances.masked_fill_(~other, torch.inf).amin(dim=1))
     # A ball is open: it is pure as long as the radius is at most the distance to the nearest of another cluster, which is
     # outside of it also where another product rounds it down.

@@ -13,6 +13,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from zoo_acquisitions.distributions import gathered
+
 BLOCK = 1024  # rows; their float32 copy of 512 columns, 2 MiB, stays in the cache of a core
 _ROUNDING = 8  # multiples of the machine's epsilon by which a difference of large terms may be off
 
@@ -53,7 +55,7 @@ class Embeddings:
         return found if self._lengths is None else found / self._lengths[rows, None]
 
     def _squares(self) -> Tensor:
-        return torch.cat([self.take(rows).square().sum(dim=1) for rows in self.blocks()])
+        return gathered((self.take(rows).square().sum(dim=1) for rows in self.blocks()), len(self))
 
     def _read(self, rows: Tensor) -> Tensor:
         if len(self._parts) == 1:
@@ -80,13 +82,14 @@ def squared(points: Points, rows: Tensor, others: Tensor) -> Tensor:
 
 def gaps(norms: Tensor, others: Tensor, products: Tensor) -> Tensor:
     """Return squared distances `(r, o)` from the squared lengths `(r,)` and `(o,)` and the inner products."""
-    found = norms[:, None] + others - 2 * products
-    return found.masked_fill_(found <= rounding(norms, others), 0)
+    lengths = norms[:, None] + others
+    found = lengths - 2 * products
+    return found.masked_fill_(found <= rounding(lengths), 0)
 
 
-def rounding(norms: Tensor, others: Tensor) -> Tensor:
-    """Return how far apart two computations of the same squared distances `(r, o)` may be, from the squared lengths.
+def rounding(lengths: Tensor) -> Tensor:
+    """Return how far apart two computations of the same squared distances may be, from the sums of both squared lengths.
 
     Products of matrices are summed in an order that depends on their shapes, the processor and the library.
     """
-    return _ROUNDING * torch.finfo(norms.dtype).eps * (norms[:, None] + others)
+    return _ROUNDING * torch.finfo(lengths.dtype).eps * lengths

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
@@ -27,7 +27,20 @@ def by_rows(
     score: Callable[[Tensor], Tensor], log_p: Tensor, prepared: Callable[[Tensor], Tensor] = normalized
 ) -> Tensor:
     """Return the scores `(n,)` of normalised rows, a bounded number of them at once."""
-    return torch.cat([score(prepared(part)) for part in log_p.split(rows_within(*log_p.shape[1:]))])
+    return gathered((score(prepared(part)) for part in log_p.split(rows_within(*log_p.shape[1:]))), len(log_p))
+
+
+def gathered(parts: Iterable[Tensor], count: int) -> Tensor:
+    """Return one-dimensional parts, `count` numbers in all, as one tensor, into which each is put as it comes.
+
+    A list of them would stand between the large tensors that they are made from, and hold on to the memory of all of these.
+    """
+    found, start = torch.empty(0), 0
+    for part in parts:
+        found = found if start else part.new_empty(count)
+        found[start : start + len(part)] = part
+        start += len(part)
+    return found
 
 
 def by_odds(score: Callable[[Tensor], Tensor], log_p: Tensor) -> Tensor:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
 from zoo.bases import BatchStrategy, Pool
 from zoo.components import NoParams
 from zoo_acquisitions.distances import Embeddings
+from zoo_acquisitions.distributions import gathered
 from zoo_acquisitions.nearest import Nearest
 from zoo_acquisitions.ordered import OrderedStrategy, ties
 
@@ -38,7 +38,7 @@ class KCenter(OrderedStrategy):
 def _outermost(points: Embeddings, drawn: Tensor) -> int:
     """Return the point farthest from the mean; of several, the one with the lowest draw."""
     mean = sum(points.take(rows).double().sum(dim=0) for rows in points.blocks()) / len(points)
-    distances = torch.cat([(points.take(rows) - mean).square().sum(dim=1) for rows in points.blocks()])
+    distances = gathered(((points.take(rows) - mean).square().sum(dim=1) for rows in points.blocks()), len(points))
     farthest = (distances == distances.max()).nonzero()[:, 0]
     return int(farthest[drawn.to(farthest.device)[farthest].argmin()])
 

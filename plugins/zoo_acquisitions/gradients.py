@@ -10,6 +10,7 @@ from torch import Tensor
 from zoo.bases import BatchStrategy, Pool
 from zoo.components import NoParams
 from zoo_acquisitions.distances import BLOCK
+from zoo_acquisitions.distributions import gathered
 from zoo_acquisitions.fisher import Factors, InformationTrace
 from zoo_acquisitions.nearest import Nearest
 from zoo_acquisitions.ordered import Gumbel, OrderedStrategy, ties
@@ -27,8 +28,10 @@ class Gradients:
     def __init__(self, log_probabilities: Tensor, embeddings: Tensor, dtype: torch.dtype = torch.float32) -> None:
         self._log_p, self._embeddings, self._dtype = log_probabilities, embeddings, dtype
         rows = torch.arange(len(embeddings), device=embeddings.device).split(BLOCK)
-        lengths = [self._errors(some).square().sum(dim=1) * self._take(some).square().sum(dim=1) for some in rows]
-        self.norms = torch.cat(lengths)
+        self.norms = gathered(map(self._length, rows), len(embeddings))
+
+    def _length(self, rows: Tensor) -> Tensor:
+        return self._errors(rows).square().sum(dim=1) * self._take(rows).square().sum(dim=1)
 
     def products(self, rows: Tensor, others: Tensor) -> Tensor:
         """Return the inner products of gradients, `(r, o)`."""
