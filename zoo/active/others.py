@@ -39,21 +39,22 @@ def read(source: Component[str], dataset: Dataset, what: str, option: str) -> Sp
 
 def _require_alike(images: Images, dataset: Dataset, what: str) -> None:
     """Raise DataError for images that networks cannot see as they see those of the data."""
-    files, (height, width) = isinstance(images, FileImages), dataset.size
-    if files and dataset.channels not in (1, 3):
-        raise DataError(f"{what} are files", possible=f"arrays of {dataset.channels} channels, as the others are")
-    if isinstance(images, ArrayImages) and (images.channels, str(images.data.dtype)) != (
-        dataset.channels,
-        dataset.dtype,
-    ):
+    height, width = dataset.size
+    if isinstance(images, FileImages):
+        if dataset.dtype != "uint8" or dataset.channels not in (1, 3) or height == 1:
+            raise DataError(
+                f"{what} are files",
+                possible=f"arrays of {dataset.dtype}, {dataset.channels} channels and {height}×{width} px, as the others are",
+            )
+        return
+    if (images.channels, str(images.data.dtype)) != (dataset.channels, dataset.dtype):
         raise DataError(
             f"{what} are {images.data.dtype} of {images.channels} channels",
             possible=f"{dataset.dtype} of {dataset.channels}, as the others are",
         )
-    sides = (0, 0) if isinstance(images, FileImages) else images.size
-    if (height == 1 or sides[0] == 1) and sides != dataset.size:
+    if 1 in (height, images.size[0]) and images.size != dataset.size:
         raise DataError(
-            f"{what} are {'files' if files else f'of {sides[0]}×{sides[1]} px'}, and no signal changes its length",
+            f"{what} are of {images.size[0]}×{images.size[1]} px, and no signal changes its length",
             possible=f"arrays of {height}×{width} px, as the others are",
         )
 
@@ -75,9 +76,7 @@ def in_pool(dataset: Dataset, known: NDArray[np.bool_], others: Split) -> tuple[
 
 
 def beside(dataset: Dataset, others: Split, rows: Sequence[int]) -> Dataset:
-    """Return the data with one split more, of these rows of other images. Raises DataError for files beside arrays of floats."""
-    if isinstance(others.images, FileImages) and dataset.dtype != "uint8":
-        raise DataError(f"{others.name} are files", possible=f"arrays of {dataset.dtype}, as the others are")
+    """Return the data with one split more, of these rows of other images."""
     few = f"{len(rows):,} of " * (len(rows) < len(others))
     notes = (*dataset.notes, f"{others.name}: {few}{len(others):,} images")
     return replace(dataset, splits={**dataset.splits, others.name: others.part(np.array(rows))}, notes=notes)

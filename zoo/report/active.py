@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from zoo import storage
 from zoo.report.page import environment
+from zoo.report.pictures import data_uri
 from zoo.version import __version__
 from zoo.wording import in_yaml
 
@@ -89,14 +89,12 @@ def render(analysis: Row, asked: Mapping[str, tuple[int, Path]] | None = None) -
             ],
             shares=[share for row in analysis["penalties"]["matrix"] for share in row],
             followed=_followed(analysis["figures"], shown),
-            asked={name: (seed, _uri(picture)) for name, (seed, picture) in (asked or {}).items()},
+            asked={
+                name: (seed, data_uri("jpeg", picture.read_bytes())) for name, (seed, picture) in (asked or {}).items()
+            },
             commands=_lines(analysis.get("command")),
         )
     )
-
-
-def _uri(picture: Path) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(picture.read_bytes()).decode('ascii')}"
 
 
 def _told(analysis: Row, *about: str) -> list[str]:

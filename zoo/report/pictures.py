@@ -65,4 +65,9 @@ def uri(pixels: NDArray[np.uint8]) -> str:
     grey = bool((pixels == pixels[:, :, :1]).all())
     buffer = io.BytesIO()
     (image.convert("L") if grey else image).save(buffer, "PNG", optimize=True)
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    return data_uri("png", buffer.getvalue())
+
+
+def data_uri(kind: str, picture: bytes) -> str:
+    """Return a picture's file, of kind `png` or `jpeg`, as a data: URI."""
+    return f"data:image/{kind};base64,{base64.b64encode(picture).decode('ascii')}"
