@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 SECONDS = {"k-center": 120, "badge": 180}  # for 200,000 samples or more
 EXTRA, GROWTH, LEAST = 500, 2.5, 1.0  # MB; factor of the time for twice as many; seconds below which it says nothing
 WORK, SPARED = 1.25, 0.5  # of all distances: at most so many, and below so many the time says nothing
-PART = 10_000  # samples that are made at once
+PART = 1000  # samples that are made at once: what that takes beside them is not to be the peak
 START = 200  # samples with a label
 
 
